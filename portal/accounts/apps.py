@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "portal.accounts"
+
+    def ready(self) -> None:
+        from portal.web.registry import registry
+
+        registry.seed("portal.accounts.seeds.seed", order=10)

@@ -1,0 +1,103 @@
+"""
+Reads the settings a person may choose, from the environment only, and refuses a bad value naming the legal ones.
+
+The embedded default needs none of them: `manage.py up` keeps its keys and ports in the state folder.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[2]
+PORT_BASE_DEFAULT = 8000
+
+
+class Environment(BaseSettings):
+    """Every variable is `COMMONS_` and the name in capitals, for example `COMMONS_PORT_BASE`."""
+
+    model_config = SettingsConfigDict(env_prefix="COMMONS_", extra="ignore")
+
+    mode: Literal["embedded", "production"] = "embedded"
+    home: Path = ROOT / ".commons"
+    port_base: int = Field(default=0, ge=0, le=65_000)
+    demo: bool = True
+    portal_url: str = ""
+    notebooks_url: str = ""
+    files_url: str = ""
+    database_url: str = ""
+    broker_url: str = ""
+    cache_url: str = ""
+    email_url: str = ""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _addresses(self) -> Environment:
+        self.port_base = self.port_base or _port_base_recorded(self.home) or PORT_BASE_DEFAULT
+        if self.mode == "embedded":
+            self.portal_url = self.portal_url or f"http://127.0.0.1:{self.port_base}"
+            self.notebooks_url = self.notebooks_url or f"http://localhost:{self.port_base + 100}"
+            self.files_url = self.files_url or f"http://127.0.0.1:{self.port_base + 102}"
+            self._refuse_what_embedded_cannot_hold()
+        else:
+            missing = [
+                n
+                for n in ("portal_url", "notebooks_url", "files_url", "database_url", "broker_url", "cache_url")
+                if not getattr(self, n)
+            ]
+            if missing:
+                names = ", ".join(f"COMMONS_{name.upper()}" for name in missing)
+                raise ValueError(f"COMMONS_MODE=production also needs {names}")
+        if urlsplit(self.portal_url).hostname == urlsplit(self.notebooks_url).hostname:
+            raise ValueError(
+                f"the portal ({self.portal_url}) and the notebooks ({self.notebooks_url}) share one host name; cookies ignore "
+                "ports, so a notebook could read the portal's session. Give COMMONS_NOTEBOOKS_URL another host name"
+            )
+        return self
+
+    def _refuse_what_embedded_cannot_hold(self) -> None:
+        for name in ("portal_url", "notebooks_url", "files_url"):
+            host = urlsplit(getattr(self, name)).hostname
+            if host not in ("127.0.0.1", "localhost", "::1"):
+                raise ValueError(
+                    f"COMMONS_{name.upper()} names the host {host!r}; evaluation mode runs everybody's notebooks as one "
+                    "user and stays on this machine (127.0.0.1 or localhost). For a real service set COMMONS_MODE=production"
+                )
+        if self.email_url:
+            raise ValueError("COMMONS_EMAIL_URL belongs to COMMONS_MODE=production; evaluation mode keeps its mail on a page")
+
+
+def _port_base_recorded(home: Path) -> int:
+    """The port base of the running (or last) `up`, so that `manage.py status` and `token_create` need no variable."""
+    try:
+        return int(json.loads((home / "run" / "up.json").read_text())["port_base"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def environment_read() -> Environment:
+    """
+    Read the environment, or end the process with one line per wrong value.
+
+    :raises SystemExit: naming each variable, its value and what is allowed
+    """
+    try:
+        return Environment()
+    except ValidationError as wrong:
+        lines = []
+        for error in wrong.errors():
+            name = f"COMMONS_{str(error['loc'][0]).upper()}" if error["loc"] else "settings"
+            message = error["msg"].removeprefix("Value error, ")
+            lines.append(f"{name}: {message}" + (f" (it is {error['input']!r})" if error["loc"] else ""))
+        sys.exit("commons: " + "; ".join(lines) + ".")

@@ -1,0 +1,25 @@
+"""All addresses of the portal."""
+
+from django.urls import include, path
+
+from portal.api.root import api
+from portal.api.views import docs
+
+api.add_router("", "portal.organisations.api.router")
+api.add_router("", "allocations.projects.api.router")
+api.add_router("", "notebooks_svc.sessions.api.router")
+
+urlpatterns = [
+    path("", include("portal.web.urls")),
+    path("", include("portal.accounts.urls")),
+    path("", include("portal.audit.urls")),
+    path("", include("portal.organisations.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("", include("allauth.idp.urls")),
+    path("", include("allocations.calls.urls")),
+    path("", include("allocations.datasets.urls")),
+    path("", include("allocations.projects.urls")),
+    path("", include("notebooks_svc.sessions.urls")),
+    path("api/v1/docs", docs, name="api_docs"),
+    path("api/v1/", api.urls),
+]

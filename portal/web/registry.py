@@ -1,0 +1,69 @@
+"""
+Where upper floors register what must appear below: menu entries, dashboard cards, seeds.
+
+Downstairs never calls up. A room registers from its `apps.py`; names are dotted paths, imported at first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+cached_import = cache(import_string)
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """A line of the main menu; `role` names a portal role that must be held, "" means every signed-in person."""
+
+    label: str
+    url_name: str
+    order: int
+    role: str = ""
+    public: bool = False
+
+
+@dataclass
+class Registry:
+    """What the rooms registered, in the order they asked for."""
+
+    menu_entries: list[MenuEntry] = field(default_factory=list)
+    cards: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    seeds: list[tuple[int, str]] = field(default_factory=list)
+    health_checks: list[str] = field(default_factory=list)
+    sweeps: list[tuple[str, int]] = field(default_factory=list)
+
+    def menu(self, label: str, url_name: str, *, order: int, role: str = "", public: bool = False) -> None:
+        """Add a menu entry."""
+        self.menu_entries.append(MenuEntry(label, url_name, order, role, public))
+        self.menu_entries.sort(key=lambda entry: entry.order)
+
+    def card(self, place: str, function: str, *, order: int = 50) -> None:
+        """Add a card: a function (request) → (template, context) or None when there is nothing to say."""
+        self.cards.setdefault(place, []).append((order, function))
+        self.cards[place].sort()
+
+    def seed(self, function: str, *, order: int) -> None:
+        """Add a seed: a function (demo: bool) that may run any number of times."""
+        self.seeds.append((order, function))
+        self.seeds.sort()
+
+    def health(self, function: str) -> None:
+        """Add a readiness check: a function () → None that raises with a sentence for the operator."""
+        self.health_checks.append(function)
+
+    def sweep(self, function: str, *, every_s: int) -> None:
+        """Add a look at what is due: a function (at) → None, safe to run twice at once, run every `every_s` seconds."""
+        self.sweeps.append((function, every_s))
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        """Import and call a registered function."""
+        target: Callable[..., Any] = cached_import(function)
+        return target(*args, **kwargs)
+
+
+registry = Registry()

@@ -1,0 +1,74 @@
+// Conveniences only: every page works without this file.
+(() => {
+  "use strict";
+
+  // A form is sent once: the second press of a double click finds its button asleep.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(() => { delete form.dataset.sent; }, 4000);
+  });
+
+  // A part of a page that changes by itself: <div data-live="/path" data-every="1000">. The server answers the part's
+  // HTML, 304 while nothing changed, or a Location in X-Go-To when the person should be elsewhere.
+  for (const part of document.querySelectorAll("[data-live]")) {
+    let etag = "", every = Number(part.dataset.every || 2000);
+    const look = async () => {
+      try {
+        const answer = await fetch(part.dataset.live, { headers: etag ? { "If-None-Match": etag } : {}, credentials: "same-origin" });
+        const goTo = answer.headers.get("X-Go-To");
+        if (goTo) { location.assign(goTo); return; }
+        if (answer.status === 200) {
+          etag = answer.headers.get("ETag") || "";
+          part.innerHTML = await answer.text();
+        }
+        every = Number(answer.headers.get("X-Every") || every);
+        if (answer.headers.get("X-Done")) return;
+      } catch { /* the line is thin: try again below */ }
+      setTimeout(look, document.hidden ? every * 5 : every);
+    };
+    setTimeout(look, every);
+  }
+
+  // A draft saves itself while it is written: <form data-autosave="/path">.
+  for (const form of document.querySelectorAll("form[data-autosave]")) {
+    const note = form.querySelector("[data-autosave-note]");
+    let timer;
+    form.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(async () => {
+        try {
+          const answer = await fetch(form.dataset.autosave, { method: "POST", body: new FormData(form), credentials: "same-origin" });
+          if (!note) return;
+          const said = answer.headers.get("Content-Type")?.startsWith("text/plain") ? await answer.text() : "";
+          note.textContent = said || (answer.ok ? "Saved." : "Not saved yet; press Continue to keep it.");
+          const version = answer.headers.get("X-Version"), field = form.querySelector("[name=version]");
+          if (version && field) field.value = version;
+        } catch { if (note) note.textContent = "No connection. What you wrote is still on this page."; }
+      }, 800);
+    });
+  }
+
+  // The price follows the choice: <form data-quote="/path"> with a part called "quote".
+  for (const form of document.querySelectorAll("form[data-quote]")) {
+    const part = document.getElementById("quote");
+    form.addEventListener("change", async () => {
+      const asked = new URLSearchParams(new FormData(form));
+      asked.delete("csrfmiddlewaretoken");
+      const answer = await fetch(`${form.dataset.quote}?${asked}`, { credentials: "same-origin" });
+      if (answer.ok) part.innerHTML = await answer.text();
+    });
+  }
+  for (const spare of document.querySelectorAll("[data-hide-with-js]")) spare.hidden = true;
+
+  // Copy buttons appear only where copying works.
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).innerText.trim());
+      button.textContent = "Copied";
+    });
+  }
+})();
