@@ -1,0 +1,62 @@
+"""Reads of accounts and transfers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from .models import Account, Transfer
+from .states import AccountKind, Move
+
+
+@dataclass(frozen=True)
+class Balance:
+    """An account's balances in micro-credits."""
+
+    granted: int
+    returned: int
+    adjusted: int
+    available: int
+    held: int
+    spent: int
+    state: str
+
+
+def balance(*, code: str) -> Balance:
+    """The balances of one account: one row, whatever its history."""
+    return _balance(Account.objects.get(code=code))
+
+
+def balance_map(*, codes: list[str]) -> dict[str, Balance]:
+    """The balances of many accounts in one query."""
+    return {account.code: _balance(account) for account in Account.objects.filter(code__in=codes)}
+
+
+def _balance(account: Account) -> Balance:
+    return Balance(
+        account.granted, account.returned, account.adjusted, account.available, account.held, account.spent, account.state
+    )
+
+
+def pool_list() -> QuerySet[Account]:
+    """All pools."""
+    return Account.objects.filter(kind=AccountKind.POOL).order_by("code")
+
+
+def transfer_page(*, account: str, before_seq: int | None, limit: int) -> list[Transfer]:
+    """A page of an account's chain, newest first; constant time however long the chain."""
+    rows = Transfer.objects.filter(account__code=account)
+    if before_seq is not None:
+        rows = rows.filter(seq__lt=before_seq)
+    return list(rows.select_related("counter", "settles").order_by("-seq")[:limit])
+
+
+def charges_of(*, subject: str) -> list[Transfer]:
+    """Everything the ledger holds about one subject, oldest first."""
+    return list(Transfer.objects.filter(subject=subject).select_related("settles").order_by("account_id", "seq"))
+
+
+def settled(*, hold: str) -> Transfer | None:
+    """The post or void that closed a hold, if it was closed."""
+    return Transfer.objects.filter(settles_id=hold, kind__in=[Move.POST, Move.VOID]).first()

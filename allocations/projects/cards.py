@@ -1,0 +1,22 @@
+"""Allocations on the dashboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from . import selectors
+
+SHOWN = 4
+
+
+def balances(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
+    """The person's newest allocations with their balances."""
+    user: Any = request.user
+    allocations = list(selectors.allocation_list_for_user(user=user)[: SHOWN + 1])
+    if not allocations:
+        return None
+    found = selectors.balances(allocations)
+    rows = [(allocation, found[allocation.code]) for allocation in allocations[:SHOWN]]
+    return "projects/card_balances.html", {"rows": rows, "more": len(allocations) > SHOWN}

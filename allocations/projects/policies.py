@@ -1,0 +1,56 @@
+"""Who may spend an allocation, and who may stop others' work on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from allocations.ledger.states import RefusalCode
+from portal.accounts.models import User
+from portal.core.errors import NotAllowed, NotYours, Refusal
+from portal.organisations.models import OrgRole
+from portal.organisations.policies import org_role
+
+from .models import Allocation
+from .states import S
+
+
+def may_use(*, user: User, allocation: Allocation) -> bool:
+    """Whether the person is one of the allocation's people today."""
+    if not user.is_active:
+        return False
+    role = org_role(user=user, organisation_id=allocation.organisation_id)
+    if role is None:
+        return False
+    if role in (OrgRole.OWNER, OrgRole.MANAGER) or not allocation.named_people_only:
+        return True
+    return allocation.members.filter(user=user).exists()
+
+
+def may_manage(*, user: User, allocation: Allocation) -> bool:
+    """Whether the person may stop anybody's session and ask for more (owner or manager)."""
+    return org_role(user=user, organisation_id=allocation.organisation_id) in (OrgRole.OWNER, OrgRole.MANAGER)
+
+
+def check_may_spend(*, user: User, allocation: Allocation, at: datetime) -> None:
+    """
+    Let a person pass who may start something on the allocation now.
+
+    :raises NotYours: for people outside the enterprise
+    :raises NotAllowed: for members who are not named on it
+    :raises Refusal: `allocation_not_active`, with the dates
+    """
+    if not may_use(user=user, allocation=allocation):
+        if org_role(user=user, organisation_id=allocation.organisation_id) is None:
+            raise NotYours("allocation")
+        raise NotAllowed(f"{allocation.code} names its own people and you are not one of them. Ask its owner to add you.")
+    if allocation.state != S.ACTIVE or not allocation.starts_on <= at.date() <= allocation.ends_on:
+        words = {
+            S.SCHEDULED: f"starts on {allocation.starts_on}",
+            S.SUSPENDED: "is suspended; ask the officer",
+        }.get(S(allocation.state), f"ended on {min(allocation.ends_on, at.date())}; apply for a new one")
+        raise Refusal(
+            RefusalCode.ALLOCATION_NOT_ACTIVE,
+            f"{allocation.code} {words}.",
+            starts_on=str(allocation.starts_on),
+            ends_on=str(allocation.ends_on),
+        )

@@ -1,0 +1,70 @@
+"""Reads of allocations for a person."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from allocations.ledger.selectors import Balance, balance_map
+from portal.accounts.models import Role, User
+from portal.core.errors import NotYours, Refusal
+from portal.organisations.models import OrgRole
+
+from .models import Allocation, AllocationResource
+from .states import S
+
+
+def _people_of(user: User) -> Q:
+    inside = Q(organisation__memberships__user=user, organisation__memberships__left_at__isnull=True)
+    leads = inside & Q(organisation__memberships__role__in=[OrgRole.OWNER, OrgRole.MANAGER])
+    return leads | (inside & Q(named_people_only=False)) | (inside & Q(members__user=user))
+
+
+def allocation_list_for_user(*, user: User) -> QuerySet[Allocation]:
+    """The allocations a person may use, newest first."""
+    return Allocation.objects.filter(_people_of(user)).select_related("organisation").distinct().order_by("-pk")
+
+
+def allocation_get_for_user(*, user: User, code: str) -> Allocation:
+    """
+    One allocation: for its people; officers and operators see all.
+
+    :raises NotYours: otherwise
+    """
+    rows = Allocation.objects.select_related("organisation")
+    if not user.role_set & {Role.OFFICER, Role.OPERATOR}:
+        rows = rows.filter(_people_of(user)).distinct()
+    allocation = rows.filter(code__iexact=code).first()
+    if allocation is None:
+        raise NotYours("allocation")
+    return allocation
+
+
+def balances(allocations: list[Allocation]) -> dict[str, Balance]:
+    """Balances by allocation code, in one query."""
+    found = balance_map(codes=[allocation.account for allocation in allocations])
+    return {allocation.code: found[allocation.account] for allocation in allocations}
+
+
+def covered_resources(*, allocation: Allocation) -> QuerySet[AllocationResource]:
+    """The resources an allocation covers, with their frozen rates."""
+    return allocation.resources.select_related("resource__site__provider").order_by("resource__slug")
+
+
+def covered_get(*, allocation: Allocation, resource: str) -> AllocationResource:
+    """
+    One covered resource.
+
+    :raises Refusal: `resource_not_covered`, naming those that are
+    """
+    rows = list(covered_resources(allocation=allocation))
+    for row in rows:
+        if row.resource.slug == resource:
+            return row
+    names = ", ".join(row.resource.slug for row in rows) or "none"
+    raise Refusal("resource_not_covered", f"{allocation.code} does not cover {resource}. It covers: {names}.")
+
+
+def not_usable_any_more(codes: list[str]) -> set[str]:
+    """Of these allocations, those on which nothing may run any more."""
+    usable = Allocation.objects.filter(code__in=codes, state=S.ACTIVE).values_list("code", flat=True)
+    return set(codes) - set(usable)
