@@ -1,0 +1,79 @@
+"""
+A person's home for one allocation: their files, the team's shared folder, and their own packages.
+
+Packages a person installs go into an overlay: an environment of their own whose path ends in the shared one. `%pip install`
+sees what is shared, adds what is missing to the overlay, and never changes the shared environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from ..wire import SeedFile
+
+OVERLAY = ".packages"
+KERNELS = ".local/share/commons"
+
+
+def home_prepare(*, home: Path, shared: Path, environment: Path, files: list[SeedFile]) -> Path:
+    """
+    Make the home ready and return the overlay's Python.
+
+    :raises OSError: disk full, or a folder that cannot be written; the caller turns it into an entry of the error catalogue
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+    link = home / "shared"
+    if not link.exists() and not link.is_symlink():
+        link.symlink_to(os.path.relpath(shared, home))
+    for file in files:
+        target = home / file.path
+        if not target.exists():
+            target.write_text(file.content)
+    return overlay_prepare(home=home, environment=environment)
+
+
+def overlay_prepare(*, home: Path, environment: Path) -> Path:
+    """Lay the person's own packages over the shared environment; a few small files, no installation."""
+    overlay = home / OVERLAY
+    base_python, version = _python_of(environment)
+    site_packages = overlay / "lib" / f"python{version}" / "site-packages"
+    python = overlay / "bin" / "python"
+    site_packages.mkdir(parents=True, exist_ok=True)
+    python.parent.mkdir(exist_ok=True)
+    (overlay / "pyvenv.cfg").write_text(f"home = {base_python.parent}\ninclude-system-site-packages = false\n")
+    if not python.is_symlink() or python.readlink() != base_python:
+        python.unlink(missing_ok=True)
+        python.symlink_to(base_python)
+    shared = environment / "lib" / f"python{version}" / "site-packages"
+    (site_packages / "zz-shared-environment.pth").write_text(f"{shared}\n")
+    for name in ("pip", "pip3"):
+        script = python.with_name(name)
+        script.write_text(f'#!/bin/sh\nexec "{python}" -m pip "$@"\n')
+        script.chmod(0o755)
+    _kernel_write(home, python)
+    return python
+
+
+def _kernel_write(home: Path, python: Path) -> None:
+    folder = home / KERNELS / "kernels" / "python3"
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = {
+        "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+        "metadata": {"debugger": True},
+    }
+    (folder / "kernel.json").write_text(json.dumps(spec))
+
+
+@cache
+def _python_of(environment: Path) -> tuple[Path, str]:
+    code = "import sys; print(sys._base_executable); print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([environment / "bin" / "python", "-c", code], capture_output=True, text=True, check=True)
+    executable, version = done.stdout.split()
+    return Path(executable), version

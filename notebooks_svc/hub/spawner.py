@@ -1,0 +1,299 @@
+"""
+Starts what the portal says, and nothing else.
+
+The spec comes from the portal by launch id; `user_options` are never read. A launch that is running already (the hub was
+killed while it started) is adopted, with the token it was born with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from jupyterhub.spawner import Spawner, SpawnException
+from traitlets import Dict, Float, Unicode
+
+from ..agent.home import home_prepare
+from ..agent.local import AlreadyRan, Engine
+from ..agent.spool import Spool
+from ..wire import RunOrder, SessionSpec
+
+STOP_WAIT_S = 8.0
+UNSAFE_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+
+
+class CommonsSpawner(Spawner):
+    """One session of the portal as a JupyterHub server; its name is the launch id."""
+
+    portal_url = Unicode(config=True, help="where the portal answers site requests")
+    site_token = Unicode(config=True, help="what this site shows the portal")
+    engine_folder = Unicode(config=True, help="journals and orders of the local engine")
+    homes_folder = Unicode(config=True, help="homes of people, per allocation")
+    environments_folder = Unicode(config=True, help="notebook environments")
+    logs_folder = Unicode(config=True, help="logs of single-user servers")
+    extra_env = Dict(config=True, help="environment of every server at this site")
+    look_every_s = Float(0.05, config=True, help="how often a starting server is asked whether it answers")
+
+    _spools: dict[str, Spool] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._message = "Asking the portal"
+        self.ready_at: float | None = None
+        self.server_token = ""
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(Path(self.engine_folder))
+
+    @property
+    def spool(self) -> Spool:
+        """One sender of events for the whole hub."""
+        folder = str(Path(self.engine_folder).parent / "spool" / "hub")
+        if folder not in self._spools:
+            self._spools[folder] = Spool(Path(folder), url=f"{self.portal_url}/site/v1/events", token=self.site_token)
+        return self._spools[folder]
+
+    # --- what JupyterHub keeps over a restart ---------------------------------------------------------------------------
+
+    def get_state(self) -> dict[str, Any]:
+        state = super().get_state()
+        if self.ready_at is not None:
+            state |= {"port": self.port, "ready_at": self.ready_at}
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self.port = state.get("port", 0)
+        self.ready_at = state.get("ready_at")
+
+    def clear_state(self) -> None:
+        super().clear_state()
+        self.ready_at = None
+
+    # --- life -----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> str:
+        try:
+            spec = await self._spec_fetch()
+            self._message = "Preparing the files"
+            url = await self._adopt_or_launch(spec)
+            self._message = "Starting the notebook server"
+            await self._wait_reachable(url, boot_s=spec.boot_s)
+        except SpawnException as refusal:
+            self._tell_failed(str(refusal))
+            raise
+        except Exception as error:
+            self._tell_failed(f"{type(error).__name__}: {error}")
+            raise
+        self._tell_ready()
+        return url
+
+    async def get_url(self) -> str:
+        """Asked at the hub's start for a server that lives though the hub died while starting it: where it listens."""
+        kept = self._kept_read()
+        if kept is None:
+            return await super().get_url()
+        self.port = kept["port"]
+        url = f"http://127.0.0.1:{self.port}"
+        if self.ready_at is None:
+            self._waiting = asyncio.ensure_future(self._tell_ready_when_reachable(url))
+        return url
+
+    async def poll(self) -> int | None:
+        item = await asyncio.to_thread(self.engine.look_one, self.name)
+        if item is None:
+            return 0
+        # An unreadable journal is no news: only a written end ends a session.
+        return None if item.state != "gone" else (item.exit_code or 0)
+
+    async def stop(self, now: bool = False) -> None:
+        await asyncio.to_thread(self.engine.stop, self.name)
+        end = time.monotonic() + STOP_WAIT_S
+        while time.monotonic() < end:
+            if await self.poll() is not None:
+                return
+            await asyncio.sleep(0.05)
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        last = ""
+        while self.ready_at is None:
+            if self._message != last:
+                last = self._message
+                yield {"progress": 30, "message": last}
+            await asyncio.sleep(0.2)
+
+    def _tell_ready(self) -> None:
+        self.ready_at = self.engine.mark_ready(self.name, time.time())
+        self.spool.put(kind="session.ready", subject=self.name, ready_at=self.ready_at)
+        self._message = "Ready"
+
+    async def _tell_ready_when_reachable(self, url: str) -> None:
+        order = self.engine.order(self.name)
+        try:
+            await self._wait_reachable(url, boot_s=(order.boot_s if order else None) or 120)
+        except SpawnException as failure:
+            self._tell_failed(str(failure))
+            return
+        self._tell_ready()
+
+    def _tell_failed(self, message: str) -> None:
+        self.engine.stop(self.name)
+        self.spool.put(kind="session.failed", subject=self.name, message=message[:500])
+
+    # --- steps ----------------------------------------------------------------------------------------------------------
+
+    async def _spec_fetch(self) -> SessionSpec:
+        url = f"{self.portal_url}/site/v1/sessions/{self.name or 'default'}/spec"
+        headers = {"Authorization": f"Bearer {self.site_token}"}
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as http,
+            http.get(url, params={"hub_username": self.user.name}, headers=headers) as answer,
+        ):
+            text = await answer.text()
+            if answer.status != 200:
+                raise SpawnException(
+                    f"The portal gave no spec ({answer.status}): {_detail(text)} Launch notebooks from the portal.",
+                    status_code=403,
+                )
+        return SessionSpec.model_validate_json(text)
+
+    async def _adopt_or_launch(self, spec: SessionSpec) -> str:
+        kept = self._kept_read()
+        if kept and await self.poll() is None:
+            self.port, self.api_token = kept["port"], kept["api_token"]
+            self.log.info("adopting %s, which runs already on port %s", self.name, self.port)
+        else:
+            self.port = _free_port()
+            await asyncio.to_thread(self._launch, spec)
+        self.environment_name = spec.environment
+        return f"http://127.0.0.1:{self.port}"
+
+    def _launch(self, spec: SessionSpec) -> None:
+        home = Path(self.homes_folder) / spec.home
+        environment = Path(self.environments_folder) / spec.environment
+        if not (environment / "bin" / "jupyterhub-singleuser").exists():
+            raise SpawnException(f"environment_missing: the environment {spec.environment!r} is not installed at this site")
+        try:
+            home_prepare(home=home, shared=Path(self.homes_folder) / spec.shared, environment=environment, files=spec.files)
+        except OSError as error:
+            raise SpawnException(f"home_unwritable: {error.strerror or error}") from error
+        order = RunOrder(
+            id=self.name,
+            kind="session",
+            parent="",
+            instance=spec.instance,
+            argv=self._argv(spec, environment),
+            cwd=str(home),
+            log=str(Path(self.logs_folder) / f"{self.name}.log"),
+            minutes=spec.minutes,
+            boot_s=spec.boot_s,
+        )
+        env = self._server_env(spec, home, environment)
+        self._kept_write({"port": self.port, "api_token": self.api_token})
+        try:
+            self.engine.start(order, env)
+        except AlreadyRan as error:
+            raise SpawnException("launch_over: this launch ran before; start a new one from the portal") from error
+
+    def _argv(self, spec: SessionSpec, environment: Path) -> list[str]:
+        argv = [
+            str(environment / "bin" / "python"),
+            "-m",
+            "jupyterhub.singleuser",
+            f"--ServerApp.root_dir={Path(self.homes_folder) / spec.home}",
+            f"--ServerApp.default_url={spec.open_path}",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.news_url=",
+            "--LabApp.extension_manager=readonly",
+        ]
+        if os.geteuid() == 0:
+            argv.append("--allow-root")
+        return argv
+
+    def _server_env(self, spec: SessionSpec, home: Path, environment: Path) -> dict[str, str]:
+        overlay = home / ".packages"
+        env = {**self.get_env(), **self.extra_env, **spec.env}
+        env |= {
+            "HOME": str(home),
+            "USER": spec.hub_username,
+            "SHELL": "/bin/bash",
+            "PATH": f"{overlay}/bin:{environment}/bin:/usr/local/bin:/usr/bin:/bin",
+            "VIRTUAL_ENV": str(overlay),
+            "JUPYTER_PATH": str(home / ".local/share/commons"),
+            "JUPYTER_PREFER_ENV_PATH": "0",
+            "JUPYTER_RUNTIME_DIR": str(home / ".local/share/jupyter/runtime" / self.name),
+            "IPYTHONDIR": str(home / ".ipython"),
+            "PYTHONDONTWRITEBYTECODE": "",
+            "OMP_NUM_THREADS": str(spec.cores),
+        }
+        for name in UNSAFE_VARIABLES:
+            env.pop(name, None)
+        return env
+
+    async def _wait_reachable(self, url: str, *, boot_s: int) -> None:
+        """Wait until the server answers HTTP; a process that ended, or took too long, is a failed boot."""
+        end = time.monotonic() + boot_s
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+            while time.monotonic() < end:
+                if await _answers(http, f"{url}{self.server.base_url}api"):
+                    return
+                if await self.poll() is not None:
+                    raise SpawnException(f"boot_failed: the notebook server ended while starting. {self._log_tail()}")
+                await asyncio.sleep(self.look_every_s)
+        raise SpawnException(f"boot_timeout: the notebook server did not answer within {boot_s} s. {self._log_tail()}")
+
+    def _log_tail(self) -> str:
+        try:
+            lines = (Path(self.logs_folder) / f"{self.name}.log").read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return " / ".join(lines[-3:])[-300:]
+
+    # The port and token a server was born with: needed to adopt it when the hub died before JupyterHub stored its state.
+    def _kept_path(self) -> Path:
+        return Path(self.engine_folder) / f"{self.name}.hub"
+
+    def _kept_write(self, kept: dict[str, Any]) -> None:
+        with os.fdopen(os.open(self._kept_path(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            json.dump(kept, handle)
+
+    def _kept_read(self) -> dict[str, Any] | None:
+        try:
+            return json.loads(self._kept_path().read_text())
+        except (OSError, ValueError):
+            return None
+
+
+async def post_stop(spawner: CommonsSpawner) -> None:
+    """Tell the portal that a server ended; it looks for itself when this is lost."""
+    if spawner.name:
+        spawner.spool.put(kind="session.ended", subject=spawner.name)
+
+
+async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(url) as answer:
+            return answer.status == 200
+    except (TimeoutError, aiohttp.ClientError):
+        return False
+
+
+def _detail(text: str) -> str:
+    try:
+        return str(json.loads(text).get("detail", ""))
+    except ValueError:
+        return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+
+
+class SessionsConfig(AppConfig):
+    name = "notebooks_svc.sessions"
+    label = "launches"  # `sessions` is Django's own label for web sessions
+
+    def ready(self) -> None:
+        from portal.web.registry import registry
+
+        registry.menu("Notebooks", "sessions:list", order=10)
+        registry.card("dashboard", "notebooks_svc.sessions.cards.running", order=10)
+        registry.card("allocation", "notebooks_svc.sessions.cards.on_allocation", order=10)
+        registry.sweep("notebooks_svc.sessions.advance.sessions_advance_due", every_s=1)
+        registry.sweep("notebooks_svc.sessions.clusters.clusters_advance_due", every_s=5)
+        registry.sweep("notebooks_svc.sessions.watch.no_longer_allowed", every_s=10)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from allocations.catalogue.models import Profile
+from allocations.projects.models import AllocationResource
+
+LENGTHS = [(30, "30 minutes"), (60, "1 hour"), (120, "2 hours"), (240, "4 hours"), (480, "8 hours")]
+
+
+class LaunchForm(forms.Form):
+    """What to launch. `id` is made with the form, so that a double click launches once."""
+
+    id = forms.CharField(widget=forms.HiddenInput)
+    allocation = forms.CharField(widget=forms.HiddenInput)
+    resource = forms.ChoiceField(label="Where")
+    profile = forms.ChoiceField(label="Size", widget=forms.RadioSelect)
+    minutes = forms.TypedChoiceField(label="For how long", coerce=int, choices=LENGTHS, initial=120)
+
+    def __init__(self, *args: Any, resources: list[AllocationResource], profiles: list[Profile], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["resource"].choices = [(row.resource.slug, row.resource.name) for row in resources]  # type: ignore[attr-defined]
+        self.fields["profile"].choices = [  # type: ignore[attr-defined]
+            (p.slug, f"{p.name}: {p.cores} core{'s' * (p.cores != 1)}, {p.memory_gib} GiB. {p.summary}") for p in profiles
+        ]
+
+
+class ExtendForm(forms.Form):
+    """How many minutes more."""
+
+    minutes = forms.TypedChoiceField(label="Add", coerce=int, choices=LENGTHS, initial=60)

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from allocations.catalogue.models import Profile, Resource
+from allocations.catalogue.rates import Size
+from allocations.projects.models import Allocation
+from portal.web.badges import Badge
+
+from .states import BADGES, OPEN, S, Target
+
+
+class Session(models.Model):
+    """
+    One launch. `id` is the hub's server name and the stem of its ledger ids; it is a name, never a capability.
+
+    `ready_at`, `deadline` and `ended_at` are by the site's clock, the other times by the portal's. `due_at` is when the row is
+    to be looked at next; whoever moves it on (compare-and-set) has the row for that while.
+    """
+
+    id = models.CharField(primary_key=True, max_length=27)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="launches")
+    allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, related_name="launches")
+    resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="+")
+    profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=10, choices=[(s, s) for s in S], default=S.REQUESTED)
+    target_state = models.CharField(max_length=10, choices=[(t, t) for t in Target], default=Target.READY)
+    generation = models.PositiveIntegerField(default=1)
+    cores = models.PositiveSmallIntegerField()
+    memory_gib = models.PositiveSmallIntegerField()
+    gpus = models.PositiveSmallIntegerField(default=0)
+    workers_max = models.PositiveSmallIntegerField(default=0)
+    minutes = models.PositiveIntegerField()
+    boot_s = models.PositiveIntegerField(default=120)
+    rate_per_hour = models.BigIntegerField(help_text="micro-credits")
+    worker_rate_per_hour = models.BigIntegerField(help_text="micro-credits, for each worker and the scheduler")
+    rate_words = models.CharField(max_length=200)
+    datasets = models.JSONField(null=True, help_text="slugs; null means all that are granted")
+    requested_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    queue_until = models.DateTimeField()
+    ready_at = models.DateTimeField(null=True)
+    deadline = models.DateTimeField(null=True)
+    stop_asked_at = models.DateTimeField(null=True)
+    stop_reason = models.CharField(max_length=30, blank=True)
+    seen_alive_at = models.DateTimeField(null=True)
+    absent_looks = models.PositiveIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    failure = models.CharField(max_length=30, blank=True)
+    failure_detail = models.TextField(blank=True)
+    due_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state__in=OPEN), name="launches_open_by_due"),
+            models.Index(fields=["user", "-requested_at"], name="launches_of_a_person"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="launches_ready_and_deadline_go_together",
+                condition=Q(ready_at__isnull=True, deadline__isnull=True) | Q(ready_at__isnull=False, deadline__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="launches_what_is_over_is_settled",
+                condition=~Q(state__in=[S.ENDED, S.FAILED]) | Q(settled_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def size(self) -> Size:
+        return Size(self.cores, self.memory_gib, self.gpus)
+
+    @property
+    def subject(self) -> str:
+        """What the ledger calls it."""
+        return f"session:{self.id}"
+
+    @property
+    def badge(self) -> Badge:
+        return BADGES[S(self.state)]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def charged_until_latest(self) -> timedelta:
+        return timedelta(minutes=self.minutes)
+
+
+class SessionHold(models.Model):
+    """
+    Minutes bought for a session: the first at launch, one more for each extension.
+
+    An extension is `confirmed` once the engine was told; until then its minutes do not count.
+    """
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="holds")
+    transfer = models.CharField(max_length=80, unique=True)
+    number = models.PositiveSmallIntegerField()
+    minutes = models.PositiveIntegerField()
+    amount = models.BigIntegerField()
+    confirmed = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["session", "number"], name="launches_each_hold_has_its_number")]
+
+    def __str__(self) -> str:
+        return self.transfer
+
+
+class SessionNote(models.Model):
+    """A line of a session's story, for its page and for whoever is asked."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="notes")
+    at = models.DateTimeField()
+    text = models.CharField(max_length=600)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ClusterState(models.TextChoices):
+    """Where a cluster is."""
+
+    GRANTED = "granted", "Granted"
+    RUNNING = "running", "Running"
+    STOPPING = "stopping", "Stopping"
+    ENDED = "ended", "Ended"
+
+
+class Cluster(models.Model):
+    """
+    A Dask cluster of a session, paid from one hold at a time (`hold`), which is rolled every ten minutes.
+
+    `unit_seconds_posted` are the worker- and scheduler-seconds earlier holds have paid.
+    """
+
+    id = models.CharField(primary_key=True, max_length=27)
+    session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="clusters")
+    state = models.CharField(max_length=10, choices=ClusterState.choices, default=ClusterState.GRANTED)
+    target_state = models.CharField(max_length=10, choices=[(t, t) for t in Target], default=Target.READY)
+    workers_max = models.PositiveSmallIntegerField()
+    worker_cores = models.PositiveSmallIntegerField()
+    worker_memory_gib = models.PositiveSmallIntegerField()
+    rate_per_hour = models.BigIntegerField(help_text="micro-credits, for each worker and for the scheduler")
+    hold = models.CharField(max_length=80)
+    hold_number = models.PositiveIntegerField(default=0)
+    hold_amount = models.BigIntegerField()
+    granted_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(null=True)
+    gateway_name = models.CharField(max_length=64, blank=True)
+    lease_end = models.DateTimeField()
+    stop_asked_at = models.DateTimeField(null=True)
+    stop_reason = models.CharField(max_length=30, blank=True)
+    rolled_at = models.DateTimeField()
+    unit_seconds_posted = models.BigIntegerField(default=0)
+    charged = models.BigIntegerField(default=0)
+    absent_looks = models.PositiveIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session"], condition=~Q(state=ClusterState.ENDED), name="launches_one_live_cluster_per_session"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def subject(self) -> str:
+        return f"cluster:{self.id}"
+
+
+class ClusterProcess(models.Model):
+    """A scheduler or worker as its journal had it at the last look. Times by the site's clock, seconds since the epoch."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="processes")
+    name = models.CharField(max_length=80, unique=True)
+    kind = models.CharField(max_length=10)
+    ready_at = models.FloatField(null=True)
+    ended = models.FloatField(null=True)
+    reason = models.CharField(max_length=80, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UsageRecord(models.Model):
+    """What was used, once settled: who, what, how long, from which source, at which rate, with its energy and carbon."""
+
+    source = models.CharField(max_length=20)
+    record_id = models.CharField(max_length=80)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, related_name="usage")
+    resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="+")
+    launch = models.CharField(max_length=27, db_index=True)
+    site = models.CharField(max_length=50)
+    engine = models.CharField(max_length=20)
+    kind = models.CharField(max_length=10)
+    cores = models.PositiveSmallIntegerField()
+    gpus = models.PositiveSmallIntegerField()
+    memory_gib = models.PositiveSmallIntegerField()
+    start = models.DateTimeField(null=True)
+    end = models.DateTimeField()
+    unit_seconds = models.BigIntegerField()
+    rate_per_hour = models.BigIntegerField()
+    charge = models.BigIntegerField()
+    kwh = models.FloatField()
+    gco2e = models.FloatField()
+    carbon_basis = models.CharField(max_length=60)
+    carbon_vintage = models.CharField(max_length=10)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "record_id"], name="launches_each_record_is_kept_once")]
+        indexes = [models.Index(fields=["allocation", "end"], name="launches_usage_by_allocation")]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.record_id}"

@@ -1,0 +1,21 @@
+from django.urls import path
+
+from . import site_views, views
+
+app_name = "sessions"
+urlpatterns = [
+    path("launch/", views.launch, name="launch"),
+    path("launch/quote/", views.quote_part, name="quote"),
+    path("sessions/", views.session_list, name="list"),
+    path("sessions/<str:id>/", views.detail, name="detail"),
+    path("sessions/<str:id>/live/", views.live, name="live"),
+    path("sessions/<str:id>/stop/", views.stop, name="stop"),
+    path("sessions/<str:id>/extend/", views.extend, name="extend"),
+    path("clusters/<str:id>/stop/", views.cluster_stop, name="cluster_stop"),
+    # For hubs, gateways and the supervisor, by the site token.
+    path("site/v1/sessions/<str:launch>/spec", site_views.spec, name="site_spec"),
+    path("site/v1/events", site_views.events, name="site_events"),
+    path("site/v1/clusters", site_views.grant, name="site_grant"),
+    path("site/v1/clusters/claim", site_views.claim, name="site_claim"),
+    path("site/v1/shutdown", site_views.shutdown, name="site_shutdown"),
+]
