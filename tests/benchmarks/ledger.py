@@ -1,0 +1,92 @@
+"""The ledger beside its floor. Run by `manage.py bench ledger`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.support.installation import ROOT, Installation, ledger_open
+from tests.support.postgres import PostgresServer
+
+ROUNDS, SECONDS, CLIENTS, SPREAD = 8, 1.5, 2, 1000
+
+
+def say(name: str, ratio: float, aim: str, *facts: str) -> None:
+    """One line per figure."""
+    print(f"{name}: ratio {ratio:.2f} (aim {aim})  {'  '.join(facts)}", flush=True)
+
+
+def run(*, long: bool) -> None:
+    """All figures of the ledger, on a PostgreSQL server of this run's own."""
+    with PostgresServer() as server, tempfile.TemporaryDirectory() as home:
+        installation = Installation(Path(home), database_url=server.url("bench"))
+        installation.migrate()
+        names = [f"a-{number}" for number in range(SPREAD)]
+        ledger_open(installation, **dict.fromkeys([*names, "hot"], 10**11))
+        _throughput(installation, "spread over 1,000 allocations", names)
+        _throughput(installation, "all on one hot allocation", ["hot"])
+        large = Installation(Path(home), database_url=server.url("large"))
+        large.migrate()
+        ledger_open(large, **dict.fromkeys(names, 10**11))
+        _latency(installation, large, rows=10_000_000 if long else 1_000_000)
+
+
+def _throughput(installation: Installation, name: str, accounts: list[str]) -> None:
+    figures: dict[str, list[float]] = {"ours": [], "floor": []}
+    for number in range(ROUNDS):
+        for mode, found in figures.items():
+            found.append(sum(f["per_second"] for f in _clients(installation, mode, accounts, f"{name[:3]}{number}")))
+    ours, floor = median(figures["ours"]), median(figures["floor"])
+    say(f"hold+post pairs, {name}", ours / floor, "≥ 0.5", f"{ours:.0f}/s beside {floor:.0f}/s of bare SQL, {CLIENTS} clients")
+
+
+def _clients(
+    installation: Installation, mode: str, accounts: list[str], name: str, *, clients: int = CLIENTS
+) -> list[dict[str, Any]]:
+    started = []
+    for client in range(clients):
+        share = accounts[client::clients] or accounts
+        options = {"mode": mode, "accounts": share, "seconds": SECONDS, "name": f"{mode}-{name}-{client}"}
+        argv = [sys.executable, "-m", "tests.benchmarks.ledger_client", json.dumps(options)]
+        started.append(subprocess.Popen(argv, cwd=ROOT, env=installation.env, stdout=subprocess.PIPE, text=True))
+    return [json.loads(client.communicate()[0]) for client in started]
+
+
+def _latency(small: Installation, large: Installation, *, rows: int) -> None:
+    """A move's latency does not grow with the table."""
+    began = time.perf_counter()
+    _fill(large, rows)
+    filled = time.perf_counter() - began
+    figures: dict[str, list[float]] = {"small": [], "large": []}
+    for number in range(ROUNDS):
+        for name, installation in (("small", small), ("large", large)):
+            figures[name].append(_clients(installation, "ours", ["a-1"], f"{name}{number}", clients=1)[0]["median_s"])
+    slow, fast = median(figures["large"]), median(figures["small"])
+    say(
+        f"latency of hold+post with {rows:,} transfers beside about 10,000",
+        slow / fast,
+        "≤ 1.2",
+        f"{slow * 1000:.2f} ms beside {fast * 1000:.2f} ms; filled in {filled:.0f} s",
+    )
+
+
+def _fill(installation: Installation, rows: int) -> None:
+    import psycopg
+
+    with psycopg.connect(installation.env["COMMONS_DATABASE_URL"], autocommit=True) as connection:
+        account = connection.execute("SELECT id FROM ledger_account WHERE code = 'a-2'").fetchone()
+        assert account is not None
+        connection.execute(
+            "INSERT INTO ledger_transfer (id, kind, account_id, amount, resource, subject, explanation, reason, by, at,"
+            " available_after, held_after, spent_after, seq, prev_hash, hash)"
+            " SELECT 'fill-' || n, 'grant', %s, 1, '', 'session:' || n, '{}', 'x', 'x', now(), 0, 0, 0,"
+            " 1000000 + n, md5(n::text), md5(n::text) FROM generate_series(1, %s) n",
+            (account[0], rows),
+        )
+        connection.execute("ANALYZE ledger_transfer")

@@ -1,0 +1,66 @@
+"""An installation of its own for tests that run real processes: a state folder, a database, commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Installation:
+    """A state folder on SQLite, or on the PostgreSQL database at `database_url`."""
+
+    def __init__(self, home: Path, *, database_url: str = "") -> None:
+        self.home = home
+        self.env = {**os.environ, "COMMONS_HOME": str(home), "COMMONS_DATABASE_URL": database_url, "COMMONS_LOG_LEVEL": "ERROR"}
+        self.env["PYTHONPATH"] = str(ROOT)
+
+    def manage(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of the door."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *argv], cwd=ROOT, env=self.env, capture_output=True, text=True, check=check
+        )
+
+    def migrate(self) -> None:
+        """Make the tables."""
+        self.manage("migrate", "-v0")
+
+    def spend(self, **options: Any) -> subprocess.Popen[str]:
+        """Start a client of the ledger (see `spender.py`); its last line of output is a JSON summary."""
+        argv = [sys.executable, "-m", "tests.support.spender", json.dumps(options)]
+        return subprocess.Popen(argv, cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def summary(client: subprocess.Popen[str], *, timeout_s: float = 300) -> dict[str, Any]:
+    """What a client did, once it has ended."""
+    out, err = client.communicate(timeout=timeout_s)
+    assert client.returncode == 0, err[-3000:]
+    return json.loads(out.splitlines()[-1])
+
+
+def _module(installation: Installation, module: str, *argv: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.support.{module}", *argv],
+        cwd=ROOT,
+        env=installation.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def ledger_open(installation: Installation, **accounts: int) -> None:
+    """Open and fund allocation accounts (underscores in names become dashes)."""
+    _module(installation, "prepare_ledger", json.dumps({name.replace("_", "-"): amount for name, amount in accounts.items()}))
+
+
+def ledger_ask(installation: Installation, account: str) -> dict[str, int]:
+    """An account's balances and holds, read by another process."""
+    return json.loads(_module(installation, "ask_ledger", account))

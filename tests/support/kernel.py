@@ -1,0 +1,74 @@
+"""Runs code in a notebook's kernel over Jupyter's own API, as any outside program would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from dataclasses import dataclass, field
+
+import aiohttp
+
+
+@dataclass
+class Answer:
+    """What a cell printed, its last value as text, and its error if it failed."""
+
+    stdout: str = ""
+    result: str = ""
+    error: str = ""
+    traceback: list[str] = field(default_factory=list)
+
+
+def run_in_kernel(url: str, token: str, code: str, *, timeout_s: float = 120) -> Answer:
+    """
+    Start a kernel, run one cell, return what it said, shut the kernel down.
+
+    :param url: the notebook server, ending in `/user/<name>/<launch>/`
+    """
+    return asyncio.run(_run(url.rstrip("/"), token, code, timeout_s))
+
+
+async def _run(url: str, token: str, code: str, timeout_s: float) -> Answer:
+    headers = {"Authorization": f"token {token}"}
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=timeout_s)) as http:
+        async with http.post(f"{url}/api/kernels", json={"name": "python3"}) as answer:
+            answer.raise_for_status()
+            kernel = (await answer.json())["id"]
+        try:
+            async with http.ws_connect(f"{url}/api/kernels/{kernel}/channels", max_msg_size=0) as socket:
+                return await asyncio.wait_for(_execute(socket, code), timeout_s)
+        finally:
+            await http.delete(f"{url}/api/kernels/{kernel}")
+
+
+async def _execute(socket: aiohttp.ClientWebSocketResponse, code: str) -> Answer:
+    request = uuid.uuid4().hex
+    await socket.send_json(
+        {
+            "channel": "shell",
+            "header": {"msg_id": request, "msg_type": "execute_request", "session": request, "username": "", "version": "5.3"},
+            "parent_header": {},
+            "metadata": {},
+            "content": {"code": code, "silent": False, "store_history": False, "allow_stdin": False},
+        }
+    )
+    answer, idle, replied = Answer(), False, False
+    async for raw in socket:
+        message = json.loads(raw.data)
+        if message["parent_header"].get("msg_id") != request:
+            continue
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream" and content["name"] == "stdout":
+            answer.stdout += content["text"]
+        elif kind in ("execute_result", "display_data"):
+            answer.result = content["data"].get("text/plain", "")
+        elif kind == "error":
+            answer.error, answer.traceback = f"{content['ename']}: {content['evalue']}", content["traceback"]
+        elif kind == "execute_reply":
+            replied = True
+        elif kind == "status" and content["execution_state"] == "idle":
+            idle = True
+        if idle and replied:
+            return answer
+    raise ConnectionError("the kernel's line was closed")
