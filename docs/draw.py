@@ -1,5 +1,7 @@
 """
-Draws the pictures of `docs/architecture.md` from the code: `python3 manage.py draw`. A test compares them with what is committed.
+Draws the pictures of `docs/architecture.md` from the code: `python3 manage.py draw`.
+
+A test compares them with what is committed.
 
 Pictures are Mermaid, between `<!-- drawn: name -->` and `<!-- end -->`.
 """
@@ -9,7 +11,8 @@ from __future__ import annotations
 import re
 import tempfile
 import tomllib
-from enum import Enum
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "docs" / "architecture.md"]
 
 
-def life(transitions: dict[tuple[Enum, Enum], frozenset[Enum]]) -> str:
+def life(transitions: Mapping[Any, frozenset[Any]]) -> str:
     """A state table as a state diagram."""
     states = {state for move in transitions for state in move}
     begins = states - {new for _, new in transitions}
@@ -85,8 +88,12 @@ def redraw(text: str, drawn: dict[str, str]) -> str:
     """A page with its pictures as the code has them."""
     for name, picture in drawn.items():
         block = f"<!-- drawn: {name} -->\n```mermaid\n{picture}\n```\n<!-- end -->"
-        text = re.sub(rf"<!-- drawn: {name} -->.*?<!-- end -->", lambda _, block=block: block, text, flags=re.DOTALL)
+        text = re.sub(rf"<!-- drawn: {name} -->.*?<!-- end -->", partial(_block, block), text, flags=re.DOTALL)
     return text
+
+
+def _block(block: str, _: re.Match[str]) -> str:
+    return block
 
 
 def main() -> None:
