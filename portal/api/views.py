@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
 
-from .root import api
+from .root import api, problem
 
 
 def docs(request: HttpRequest) -> HttpResponse:
@@ -15,3 +16,11 @@ def docs(request: HttpRequest) -> HttpResponse:
         for method, operation in methods.items()
     ]
     return render(request, "api/docs.html", {"routes": routes})
+
+
+@csrf_exempt
+def unknown(request: HttpRequest) -> HttpResponse:
+    """An address under `/api/` that is none: answered to programs, not as a page."""
+    return problem(
+        status=404, code="not_found", detail=f"There is no {request.method} {request.path}. See /api/v1/docs for what there is."
+    )

@@ -1,9 +1,9 @@
 """All addresses of the portal."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from portal.api.root import api
-from portal.api.views import docs
+from portal.api.views import docs, unknown
 
 api.add_router("", "portal.organisations.api.router")
 api.add_router("", "allocations.projects.api.router")
@@ -22,4 +22,5 @@ urlpatterns = [
     path("", include("notebooks_svc.sessions.urls")),
     path("api/v1/docs", docs, name="api_docs"),
     path("api/v1/", api.urls),
+    re_path("^api/", unknown),
 ]
