@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 # A state folder of their own for tests: settings make keys there when they are imported.
 os.environ.setdefault("COMMONS_HOME", tempfile.mkdtemp(prefix="commons-test-"))
 os.environ.setdefault("COMMONS_PORT_BASE", "64000")  # nothing listens there: a test that forgets its fake finds nobody
+
+from tests.support.needs import needed
+from tests.support.postgres import PostgresMissing, PostgresServer
+from tests.support.up import Up
+
+HERE = Path(__file__).parent
+# Long ones first, so that two workers end at the same time.
+FIRST = ("embedded", "journeys", "concurrency", "faults")
+MARKS = {"embedded": "embedded", "journeys": "browser", "concurrency": "postgres", "faults": "postgres"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all of a file that starts servers; the rest goes wherever there is room."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder in MARKS:
+            item.add_marker(getattr(pytest.mark, MARKS[folder]))
+            item.add_marker(pytest.mark.xdist_group("postgres" if MARKS[folder] == "postgres" else str(item.path)))
+    order = {folder: number for number, folder in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(HERE).parts[0], len(FIRST)))
 
 
 @pytest.fixture
@@ -23,3 +45,19 @@ def now() -> datetime:
 def _no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages go nowhere in unit tests: rows hold the truth, and tests take the steps themselves."""
     monkeypatch.setattr("portal.core.enqueue._send", lambda task, ids: None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this run's own; each test takes a database of another name."""
+    with needed(PostgresMissing):
+        server = PostgresServer().__enter__()
+    yield server
+    server.__exit__()
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """A running demo, shared by the tests of a module."""
+    with Up() as running:
+        yield running

@@ -18,6 +18,7 @@ CHECKS = [
     ("types", ["mypy"]),
     ("contracts", ["lint-imports"]),
 ]
+PARALLEL = ["-n", "2", "--dist", "loadgroup"]
 # Program → Debian package that brings it.
 PACKAGES = {"chromium": "chromium", "initdb": "postgresql"}
 
@@ -48,7 +49,7 @@ def run_tests(argv: list[str]) -> int:
         return 1
     _machine_prepare()
     env = {**os.environ, "COMMONS_TEST_LONG": "1" if options.long else "0"}
-    code = subprocess.run([sys.executable, "-m", "pytest", *(rest or ["-n", "2"])], cwd=ROOT, env=env, check=False).returncode
+    code = subprocess.run([sys.executable, "-m", "pytest", *(rest or PARALLEL)], cwd=ROOT, env=env, check=False).returncode
     say(f"tests took {time.monotonic() - began:.0f} s")
     return code
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,8 +35,13 @@ def environments_ready() -> Path:
 
 
 def port_base_free() -> int:
-    """A base whose ports are all free."""
-    for base in range(21000, 60000, 1000):
+    """
+    A base whose ports are all free. Each worker of a parallel run looks in a range of its own, and each checkout begins
+    elsewhere in it, so that two runs at once on one machine do not meet.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    start, first = 25_000 + 10_000 * (worker % 3), zlib.crc32(str(ROOT).encode()) % 20
+    for base in (start + 500 * ((first + step) % 20) for step in range(20)):
         try:
             for offset in PORTS.values():
                 with socket.socket() as probe:
@@ -147,6 +153,11 @@ class Up:
             except OSError:
                 continue
         return found
+
+    @property
+    def password(self) -> str:
+        """The demo people's password."""
+        return (self.home / "keys" / "demo_password").read_text()
 
     # --- asking ---------------------------------------------------------------------------------------------------------
 

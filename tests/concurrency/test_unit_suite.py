@@ -1,0 +1,39 @@
+"""The rooms' own tests once more, on PostgreSQL: one code path, two databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.up import ROOT
+
+ROOMS = ["tests/portal", "tests/allocations", "tests/notebooks_svc"]
+
+
+@pytest.mark.timeout(900)
+def test_what_passes_on_sqlite_passes_on_postgresql(postgres: PostgresServer) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--deselect",
+            "tests/notebooks_svc/test_timelines.py",
+            *ROOMS,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "COMMONS_DATABASE_URL": postgres.url("unit")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert " passed" in done.stdout
+    assert " skipped" not in done.stdout
