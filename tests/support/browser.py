@@ -91,10 +91,14 @@ class Person:
     def weigh(self, path: str) -> int:
         """Bytes over the wire for a page and all it needs, headers included, with whatever this browser has kept."""
         weights: list[Response] = []
-        self.page.on("response", weights.append)
+
+        def note(response: Response) -> None:
+            weights.append(response)
+
+        self.page.on("response", note)
         self.go(path)
         self.page.wait_for_load_state("networkidle")
-        self.page.remove_listener("response", weights.append)
+        self.page.remove_listener("response", note)
         total = 0
         for response in weights:
             sizes = response.request.sizes()
