@@ -68,7 +68,8 @@ class LookItem(Payload):
     """
     One process group as its journal has it.
 
-    `alive`: it runs. `gone`: it ended, and `ended` says when. `unknown`: the journal could not be read.
+    `alive`: it runs. `gone`: it ended, and `ended` says when. `unknown`: the journal could not be read. `source`: whether the
+    scheduler's accounting says so, or our runner's journal. `deadline`: until when the engine lets it run.
     """
 
     id: str
@@ -81,6 +82,8 @@ class LookItem(Payload):
     ended: float | None = None
     exit_code: int | None = None
     reason: str = ""
+    source: Literal["scheduler", "journal"] = "journal"
+    deadline: float | None = None
 
 
 class Look(Payload):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from .models import Account, Transfer
 from .states import AccountKind, Move
@@ -60,3 +60,24 @@ def charges_of(*, subject: str) -> list[Transfer]:
 def settled(*, hold: str) -> Transfer | None:
     """The post or void that closed a hold, if it was closed."""
     return Transfer.objects.filter(settles_id=hold, kind__in=[Move.POST, Move.VOID]).first()
+
+
+@dataclass(frozen=True)
+class Paid:
+    """What a settled hold has cost so far, in micro-credits, and what its allocation has left."""
+
+    settlement: str
+    held: int
+    net: int
+    available: int
+
+
+def paid_for(*, hold: str) -> Paid | None:
+    """What a hold has cost, corrections included; None while it is open or unknown."""
+    closing = Transfer.objects.filter(settles_id=hold, kind__in=[Move.POST, Move.VOID])
+    done = closing.select_related("settles", "account").first()
+    if done is None or done.settles is None:
+        return None
+    refunded = Transfer.objects.filter(settles=done, kind=Move.ADJUST).aggregate(sum=Sum("amount", default=0))["sum"]
+    charged = done.amount if done.kind == Move.POST else 0
+    return Paid(done.pk, done.settles.amount, charged - refunded, done.account.available)

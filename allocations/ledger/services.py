@@ -60,20 +60,42 @@ def account_open(*, code: str, kind: AccountKind, pool: str = "") -> None:
     Open an account; one that is there already stays as it is.
 
     :param pool: for an allocation, the pool it is granted from and returns to
-    :raises LedgerRefusal: `account_kind` when the code belongs to an account of another kind
+    :raises LedgerRefusal: `account_kind` when the code belongs to an account of another kind, `account_unknown` for the pool
     """
-    parent = Account.objects.get(code=pool) if pool else None
-    account, _ = Account.objects.get_or_create(code=code, defaults={"kind": kind, "pool": parent})
+    parent = _peek(pool, AccountKind.POOL).id if pool else None
+    account, _ = Account.objects.get_or_create(code=code, defaults={"kind": kind, "pool_id": parent})
     if account.kind != kind:
         raise LedgerRefusal(RefusalCode.ACCOUNT_KIND, f"{code} is already a {account.kind}, not a {kind}.")
 
 
 @transaction.atomic
 def lines_cover(*, allocation: str, caps: dict[str, int | None]) -> None:
-    """Say on which resources an allocation may be spent, each with its cap in micro-credits or None."""
+    """
+    Say on which resources an allocation may be spent, each with its cap in micro-credits or None.
+
+    :raises LedgerRefusal: `exceeds_cap` when more than the cap is held and spent there already
+    """
     book = _locked(allocation, AccountKind.ALLOCATION)
     for resource, cap in caps.items():
-        Line.objects.update_or_create(account_id=book.id, resource=resource, defaults={"cap": cap})
+        if cap is not None:
+            _check_amount(cap)
+        used = _used_on(book, resource) if cap is not None else 0
+        if cap is not None and used > cap:
+            raise LedgerRefusal(
+                RefusalCode.EXCEEDS_CAP,
+                f"{credits_text(used)} credits are held and spent on {resource} already; its limit cannot be lower.",
+                used=used,
+            )
+        Line.objects.update_or_create(account_id=book.id, resource=resource, defaults={"cap": cap, "used": used})
+
+
+def _used_on(book: Book, resource: str) -> int:
+    """What is held and spent on a resource, summed from the transfers: lines without a cap do not count along."""
+    moved = dict(
+        Transfer.objects.filter(account_id=book.id, resource=resource).values_list("kind").annotate(Sum("amount")).order_by()
+    )
+    held = Hold.objects.filter(account_id=book.id, state=HoldState.OPEN, transfer__resource=resource).aggregate(s=Sum("amount"))
+    return (held["s"] or 0) + moved.get(Move.POST, 0) - moved.get(Move.ADJUST, 0)
 
 
 @transaction.atomic
@@ -198,42 +220,44 @@ def adjust(
     reason: str,
     by: str,
     at: datetime,
+    provider: str = "",
     explanation: dict[str, Any] | None = None,
 ) -> None:
     """
-    Right a settled charge by a new transfer: a positive amount refunds the allocation, a negative one charges it more.
+    Right a settled hold by a new transfer: a positive amount refunds the allocation, a negative one charges it more.
 
-    :param corrects: id of the `post` that was wrong; refunds of it never exceed what it charged
-    :raises LedgerRefusal: `exceeds_posted`, `exceeds_available`, `reason_missing`
+    What a hold has cost in the end lies between nothing and the hold: refunds never exceed what was charged, later charges
+    never exceed what was held. On an allocation that has ended a refund goes on to its pool.
+
+    :param corrects: id of the `post` or `void` that was wrong
+    :param provider: who earns a charge that corrects a `void`; a `post` names its own
+    :raises LedgerRefusal: `exceeds_posted`, `exceeds_hold`, `exceeds_available`, `exceeds_cap`, `reason_missing`
     """
     _check_id(id)
-    _check_amount(abs(amount) if isinstance(amount, int) else amount)
+    _check_amount(abs(amount) if _is_whole(amount) else amount)
     _check_reason(reason)
     if not by:
-        raise LedgerRefusal(RefusalCode.REASON_MISSING, "A correction names the person who makes it.")
-    original = Transfer.objects.filter(pk=corrects, kind=Move.POST).select_related("account", "counter").first()
-    if original is None or original.counter is None:
-        raise LedgerRefusal(RefusalCode.HOLD_UNKNOWN, f"There is no charge {corrects} to correct.")
-    book, done, _ = _lock(original.account.code, AccountKind.ALLOCATION, transfer=id)
-    provider = _peek(original.counter.code, AccountKind.PROVIDER)
-    if _already(done, kind=Move.ADJUST, account_id=book.id, counter_id=provider.id, amount=amount):
+        raise LedgerRefusal(RefusalCode.REASON_MISSING, "A correction names the person who makes it.", status=422)
+    original = _settlement(corrects)
+    counter = _peek(original.counter.code if original.counter else provider, AccountKind.PROVIDER)
+    book, done, line = _lock(original.account.code, AccountKind.ALLOCATION, transfer=id, resource=original.resource)
+    content = {"kind": Move.ADJUST, "account_id": book.id, "counter_id": counter.id, "amount": amount, "settles_id": corrects}
+    if _already(done, **content):
         return
-    before = Transfer.objects.filter(settles=original, kind=Move.ADJUST).aggregate(sum=Sum("amount"))["sum"] or 0
-    if before + amount > original.amount:
-        raise LedgerRefusal(
-            RefusalCode.EXCEEDS_POSTED,
-            f"{corrects} charged {credits_text(original.amount)} credits and {credits_text(before)} were refunded; "
-            f"{credits_text(amount)} more is too much.",
-        )
     if amount < 0:
         _check_available(book, -amount)
+    _check_correction(original, amount)
+    if amount < 0:
+        _use_line(line, original.resource, -amount)
     book.available += amount
     book.adjusted += amount
+    if book.state == AccountState.CLOSED:
+        book.state = AccountState.CLOSING  # for the moment until what came back has gone on to the pool
     _append(
         book,
         id=id,
         kind=Move.ADJUST,
-        counter=provider,
+        counter=counter,
         amount=amount,
         settles=corrects,
         subject=original.subject,
@@ -243,7 +267,32 @@ def adjust(
         by=by,
         at=at,
     )
+    if amount > 0:
+        books.free_line(book, original.resource, amount)
     _drain_if_closing(book, at=at, by=by)
+
+
+def _settlement(id: str) -> Transfer:
+    kinds = [Move.POST, Move.VOID]
+    found = Transfer.objects.filter(pk=id, kind__in=kinds).select_related("account", "counter", "settles").first()
+    if found is None:
+        raise LedgerRefusal(RefusalCode.HOLD_UNKNOWN, f"There is no charge {id} to correct.", status=404)
+    return found
+
+
+def _check_correction(original: Transfer, amount: int) -> None:
+    """Under the account's lock: what the hold has cost stays between nothing and what was held."""
+    before = Transfer.objects.filter(settles=original, kind=Move.ADJUST).aggregate(sum=Sum("amount"))["sum"] or 0
+    paid = (original.amount if original.kind == Move.POST else 0) - before
+    if amount > paid:
+        raise LedgerRefusal(
+            RefusalCode.EXCEEDS_POSTED,
+            f"{original.pk} has cost {credits_text(paid)} credits in all; {credits_text(amount)} cannot be refunded.",
+            paid=paid,
+        )
+    assert original.settles is not None  # noqa: S101 (a constraint says so)
+    if paid - amount > original.settles.amount:
+        raise _exceeds_hold(original.settles.pk, paid - amount, original.settles.amount)
 
 
 # --- two-phase moves --------------------------------------------------------------------------------------------------
@@ -390,6 +439,7 @@ def roll(
     provider: str,
     at: datetime,
     explanation: dict[str, Any] | None = None,
+    kept: dict[str, Any] | None = None,
     by: str = "",
 ) -> None:
     """
@@ -397,13 +447,19 @@ def roll(
 
     Allowed while the allocation is closing, because nothing new begins: `used` and `keep` come out of the same hold.
 
+    :param explanation: of what was used; `kept` is that of the new hold
     :raises LedgerRefusal: `exceeds_hold` when used + keep is more than was held, `hold_not_open`
     """
     _check_id(id)
     _check_id(new_hold)
     _check_amount(keep)
+    if used != 0 or not _is_whole(used):
+        _check_amount(used)
     book, held, done = _lock_hold(hold, transfer=new_hold)
     if _already(done, kind=Move.HOLD, account_id=book.id, amount=keep, subject=held.subject):
+        settled = Move.POST if used else Move.VOID
+        if not _already(books.find(id), kind=settled, settles_id=hold, amount=used or held.amount):
+            raise _id_reused(new_hold)
         return
     _check_open(held)
     if used + keep > held.amount:
@@ -423,7 +479,7 @@ def roll(
         subject=held.subject,
         at=at,
         expires_at=None,
-        explanation=explanation,
+        explanation=kept,
         by=by,
     )
     _drain_if_closing(book, at=at, by=by)
@@ -504,14 +560,7 @@ def _hold(
     by: str,
 ) -> None:
     _check_available(book, amount)
-    if line is not None and line.cap is not None and not books.use_line(line, amount):
-        left = line.cap - line.used
-        raise LedgerRefusal(
-            RefusalCode.EXCEEDS_CAP,
-            f"This needs {credits_text(amount)} credits on {resource}; its limit leaves {credits_text(left)}.",
-            needed=amount,
-            available=left,
-        )
+    _use_line(line, resource, amount)
     book.available -= amount
     book.held += amount
     _append(
@@ -525,6 +574,19 @@ def _hold(
         by=by,
         at=at,
         hold_until=expires_at,
+    )
+
+
+def _use_line(line: OpenLine | None, resource: str, amount: int) -> None:
+    """Count an amount on its line, where the line has a cap."""
+    if line is None or line.cap is None or books.use_line(line, amount):
+        return
+    left = line.cap - line.used
+    raise LedgerRefusal(
+        RefusalCode.EXCEEDS_CAP,
+        f"This needs {credits_text(amount)} credits on {resource}; its limit leaves {credits_text(left)}.",
+        needed=amount,
+        available=left,
     )
 
 
@@ -695,8 +757,12 @@ def _check_id(id: str) -> None:
         )
 
 
+def _is_whole(amount: Any) -> bool:
+    return isinstance(amount, int) and not isinstance(amount, bool)
+
+
 def _check_amount(amount: Any) -> None:
-    if not isinstance(amount, int) or isinstance(amount, bool):
+    if not _is_whole(amount):
         raise LedgerRefusal(RefusalCode.AMOUNT_NOT_WHOLE, f"{amount!r} is no whole number of micro-credits.", status=422)
     if amount <= 0:
         raise LedgerRefusal(RefusalCode.AMOUNT_NOT_POSITIVE, "An amount is more than zero.", status=422)

@@ -63,6 +63,7 @@ class _Chain:
     hash: str = ""
     open_holds: dict[str, int] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    corrected: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # settlement → sum of its corrections
 
 
 def verify(*, chain: bool) -> Report:
@@ -108,6 +109,7 @@ def _verify(*, chain: bool) -> Report:
         state = _replay(account, rows, elsewhere, rolled, report, hashes=chain)
         if account.kind == AccountKind.ALLOCATION:
             _compare_allocation(account, state)
+            _compare_corrections(account, state)
         else:
             own[account.pk] = state
         report.accounts += 1
@@ -178,6 +180,8 @@ def _apply(account: Account, state: _Chain, row: dict[str, Any]) -> int:
     if kind == Move.ADJUST:
         state.available += amount
         state.adjusted += amount
+        state.used[row["resource"]] -= amount
+        state.corrected[row["settles_id"]] += amount
         return -amount
     if kind == Move.HOLD:
         state.available -= amount
@@ -218,6 +222,17 @@ def _compare_allocation(account: Account, state: _Chain) -> None:
             raise Difference(
                 f"{account.code}: {line.resource} counts {line.used} used, the transfers {state.used[line.resource]}"
             )
+
+
+def _compare_corrections(account: Account, state: _Chain) -> None:
+    """What a hold has cost in the end lies between nothing and the hold."""
+    ids = sorted(state.corrected)
+    for start in range(0, len(ids), 500):
+        rows = Transfer.objects.filter(pk__in=ids[start : start + 500])
+        for pk, kind, amount, held in rows.values_list("pk", "kind", "amount", "settles__amount"):
+            cost = (amount if kind == Move.POST else 0) - state.corrected[pk]
+            if not 0 <= cost <= held:
+                raise Difference(f"{account.code}: {pk} has cost {cost} with its corrections, of a hold of {held}")
 
 
 def _compare_other(account: Account, own: _Chain, moved: int, rolled: int) -> None:

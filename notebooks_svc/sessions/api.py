@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from portal.core.quantities import credits_text
 from . import clusters, policies, selectors, services
 from .doors.hub import HubUnreachable, hub_door
 from .failures import CATALOGUE, ENDS
-from .models import Cluster, Session, UsageRecord
+from .models import Cluster, Session
 from .quotes import STARTS_IN_S, quote
 from .states import OPEN, S
 
@@ -220,27 +219,6 @@ def cluster_stop(request: HttpRequest, id: str) -> dict[str, Any]:
     return cluster_row(cluster)
 
 
-class UsageAsk(PageAsk):
-    """Whose usage, from when to when (days, in UTC, both included)."""
-
-    allocation: str = ""
-    from_: date | None = Query(None, alias="from")
-    to: date | None = None
-
-
-@router.get("/usage")
-def usage(request: HttpRequest, ask: Query[UsageAsk]) -> dict[str, Any]:
-    """Usage records of allocations you may see, newest first."""
-    rows = selectors.usage_list_for_user(user=caller(request))
-    if ask.allocation:
-        rows = rows.filter(allocation__code__iexact=ask.allocation)
-    if ask.from_:
-        rows = rows.filter(end__gte=datetime.combine(ask.from_, time.min, UTC))
-    if ask.to:
-        rows = rows.filter(end__lte=datetime.combine(ask.to, time.max, UTC))
-    return page(rows, ask, _usage_row)
-
-
 def server_url(session: Session) -> str:
     """The notebook server's own address, under which Jupyter's API lies."""
     return f"{session.resource.site.notebooks_url}/user/{session.user.hub_username}/{session.pk}/"
@@ -287,32 +265,4 @@ def cluster_row(cluster: Cluster) -> dict[str, Any]:
         "charged": credits_text(cluster.charged),
         "lease_end": cluster.lease_end,
         "ended_at": cluster.ended_at,
-    }
-
-
-def _usage_row(record: UsageRecord) -> dict[str, Any]:
-    return {
-        "id": record.pk,
-        "source": record.source,
-        "record_id": record.record_id,
-        "launch": record.launch,
-        "kind": record.kind,
-        "user": record.user.email,
-        "organisation": record.allocation.organisation_id,
-        "allocation": record.allocation.code,
-        "resource": record.resource.slug,
-        "site": record.site,
-        "engine": record.engine,
-        "cores": record.cores,
-        "gpus": record.gpus,
-        "memory_gib": record.memory_gib,
-        "start": record.start,
-        "end": record.end,
-        "seconds": record.unit_seconds,
-        "rate_per_hour": credits_text(record.rate_per_hour),
-        "charge": credits_text(record.charge),
-        "kwh": record.kwh,
-        "gco2e": record.gco2e,
-        "carbon_basis": record.carbon_basis,
-        "carbon_vintage": record.carbon_vintage,
     }

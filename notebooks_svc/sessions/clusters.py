@@ -14,6 +14,9 @@ from allocations.catalogue.rates import Size
 from allocations.ledger import services as ledger
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.selectors import balance
+from allocations.usage.services import Used, usage_write
+from allocations.usage.sources import Source
+from notebooks_svc.metering.counting import FREE_STOPS, Counted, Evidence, seconds_counted
 from notebooks_svc.wire import Look, LookItem
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -25,10 +28,9 @@ from portal.core.quantities import charge, credits_text
 from . import policies
 from .doors.agent import AgentUnreachable, agent_door
 from .doors.gateway import GatewayUnreachable, gateway_door
-from .failures import ENDS, FREE_STOPS
+from .failures import ENDS
 from .models import Cluster, ClusterProcess, ClusterState, Session
 from .services import clusters_stop_with, note_add
-from .settling import seconds_counted, usage_record
 from .states import S, Target
 
 log = logging.getLogger(__name__)
@@ -313,28 +315,26 @@ def clusters_end_with(*, session: Session, at: datetime) -> None:
 # --- the books --------------------------------------------------------------------------------------------------------
 
 
-def unit_seconds(cluster: Cluster, *, until: float | None = None) -> int:
+def unit_seconds(cluster: Cluster, *, until: float | None = None) -> Counted:
     """
     Worker- and scheduler-seconds so far: for each process from the moment it was ready to its end, the lease's end, or a minute
-    after a stop was asked for.
+    after a stop was asked for. What ran beyond is the provider's overrun.
 
     :param until: the site's clock when it was last seen, for what still runs; None counts only what has ended
     """
-    total = 0
+    total = overrun = 0
+    stop = cluster.stop_asked_at.timestamp() if cluster.stop_asked_at else None
     for process in cluster.processes.all():
         ended = process.ended if process.ended is not None else until
         if ended is None:
             continue
-        total += seconds_counted(
-            started=process.ready_at,
-            ready_at=process.ready_at,
-            ended=ended,
-            deadline=cluster.lease_end.timestamp(),
-            stop_asked=cluster.stop_asked_at.timestamp() if cluster.stop_asked_at else None,
-            reason=process.reason,
-            stop_reason=cluster.stop_reason,
-        ).seconds
-    return total
+        evidence = Evidence(process.ready_at, process.ready_at, ended, process.reason)
+        counted = seconds_counted(
+            evidence, deadline=cluster.lease_end.timestamp(), stop_asked=stop, stop_reason=cluster.stop_reason
+        )
+        total += counted.seconds
+        overrun += counted.overrun
+    return Counted(total, overrun)
 
 
 @transaction.atomic
@@ -348,7 +348,7 @@ def _roll(cluster: Cluster, *, at: datetime) -> None:
         return
     # What ran since the last look is not counted yet: the new hold covers it from that moment on.
     left_s = max(0, int((row.lease_end - seen).total_seconds()) + 1)
-    seconds = unit_seconds(row, until=seen.timestamp()) - row.unit_seconds_posted
+    seconds = max(0, unit_seconds(row, until=seen.timestamp()).seconds - row.unit_seconds_posted)
     keep = min(charge(rate_per_hour=row.rate_per_hour, unit_seconds=(row.workers_max + 1) * left_s), row.hold_amount)
     used = min(charge(rate_per_hour=row.rate_per_hour, unit_seconds=seconds), row.hold_amount - keep)
     if keep == 0:
@@ -364,8 +364,9 @@ def _roll(cluster: Cluster, *, at: datetime) -> None:
         provider=row.session.resource.site.provider.account,
         at=at,
         explanation=_explain(row, seconds, used),
+        kept=_kept(row, left_s, keep),
     )
-    _record(row, record_id=row.hold, seconds=seconds, charged=used, at=at)
+    _record(row, record_id=row.hold, seconds=seconds, overrun=0, charged=used, at=at)
     Cluster.objects.filter(pk=row.pk).update(
         hold=new_hold,
         hold_number=number,
@@ -382,7 +383,8 @@ def cluster_settle(*, cluster: Cluster, at: datetime) -> bool:
     row = _locked(cluster.pk)
     if row.state == ClusterState.ENDED:
         return False
-    seconds = max(0, unit_seconds(row) - row.unit_seconds_posted)
+    counted = unit_seconds(row)
+    seconds = max(0, counted.seconds - row.unit_seconds_posted)
     used = min(charge(rate_per_hour=row.rate_per_hour, unit_seconds=seconds), row.hold_amount)
     free = " An operator ended it, so it is free." if row.stop_reason in FREE_STOPS else ""
     ledger.settle(
@@ -394,7 +396,7 @@ def cluster_settle(*, cluster: Cluster, at: datetime) -> bool:
         reason=(ENDS.get(row.stop_reason, "It ended.") + free) if used else "not charged: no worker was ready",
         explanation=_explain(row, seconds, used),
     )
-    _record(row, record_id=row.hold, seconds=seconds, charged=used, at=at)
+    _record(row, record_id=row.hold, seconds=seconds, overrun=counted.overrun, charged=used, at=at)
     ended = max((p.ended or 0 for p in row.processes.all()), default=0)
     Cluster.objects.filter(pk=row.pk).update(
         state=ClusterState.ENDED,
@@ -425,17 +427,32 @@ def _explain(cluster: Cluster, seconds: int, used: int) -> dict[str, object]:
     }
 
 
-def _record(cluster: Cluster, *, record_id: str, seconds: int, charged: int, at: datetime) -> None:
-    usage_record(
-        session=cluster.session,
-        source="journal",
+def _kept(cluster: Cluster, seconds: int, amount: int) -> dict[str, object]:
+    return {
+        "text": f"Dask cluster {cluster.pk[-6:]} of session {cluster.session_id[-6:]}, what it can still use",
+        "who": str(cluster.session.user),
+        "formula": f"({cluster.workers_max} workers + scheduler) × {credits_text(cluster.rate_per_hour)} credits per hour × "
+        f"{seconds} s, at most what was held = {credits_text(amount)}",
+        "launch": cluster.session_id,
+        "cluster": cluster.pk,
+    }
+
+
+def _record(cluster: Cluster, *, record_id: str, seconds: int, overrun: int, charged: int, at: datetime) -> None:
+    session = cluster.session
+    used = Used(
         record_id=record_id,
+        source=Source.JOURNAL,
         kind="cluster",
+        user=session.user,
+        allocation=session.allocation,
+        resource=session.resource,
+        launch=session.pk,
         size=Size(cluster.worker_cores, cluster.worker_memory_gib),
-        start=cluster.rolled_at.timestamp(),
-        end=at.timestamp(),
+        start=cluster.rolled_at,
+        end=at,
         unit_seconds=seconds,
+        overrun_seconds=overrun,
         rate_per_hour=cluster.rate_per_hour,
-        charged=charged,
-        at=at,
     )
+    usage_write(used, charged=charged, at=at)

@@ -67,7 +67,6 @@ ENDS: dict[str, str] = {
     "lease_over": "Its time was used up.",
     "not_claimed": "It was granted but never started.",
 }
-FREE_STOPS = {"operator"}
 
 
 def failure_find(message: str) -> str:

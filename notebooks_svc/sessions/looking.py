@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from allocations.catalogue.models import Site
+from allocations.usage.sources import Source
 from notebooks_svc.wire import Look, LookItem
 from portal.audit import services as audit
 from portal.core.enqueue import enqueue
@@ -24,7 +25,7 @@ from .doors.agent import AgentUnreachable, agent_door
 from .doors.hub import HubUnreachable, hub_door
 from .models import Cluster, ClusterState, Session
 from .services import note_add, session_move
-from .settling import lost_long, session_settle
+from .settling import CORRECTED_FOR, is_news_of, session_correct, session_settle
 from .states import BEFORE_READY, OPEN, OVER, Actor, S, Target
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ SILENT_ALARM = timedelta(minutes=2)
 ABSENT_LOOKS = 2  # complete looks without a trace before a stopped launch counts as never begun
 ORPHAN_LOOKS, ORPHAN_AGE_S = 3, 120
 SINCE_MARGIN_S = 600
+LOST_AFTER = timedelta(hours=24)  # of a healthy site without a trace: then the last look that saw it decides
+HEALTHY_GAP = timedelta(minutes=10)  # complete looks further apart than this are not one healthy stretch
 CHUNK = 200  # rows fetched whole at a time
 HOLDER = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -96,7 +99,15 @@ def _since(site: Site) -> float:
         .values_list("granted_at", flat=True)
         .first()
     )
-    moments = [m.timestamp() for m in (oldest, cluster) if m]
+    # Settled without a journal or accounting: should one appear after all, it puts the charge right.
+    guessed = (
+        Session.objects.filter(resource__site=site, settled_at__gt=timezone.now() - CORRECTED_FOR)
+        .filter(Q(evidence__startswith=f"{Source.LAST_SEEN}:") | Q(evidence__startswith=f"{Source.HUB}:"))
+        .order_by("requested_at")
+        .values_list("requested_at", flat=True)
+        .first()
+    )
+    moments = [m.timestamp() for m in (oldest, cluster, guessed) if m]
     return (min(moments) if moments else time.time()) - SINCE_MARGIN_S
 
 
@@ -125,10 +136,28 @@ def look_apply(*, site: Site, look: Look, at: datetime) -> None:
                 _apply(session, items.get(session.pk), look, site=site, at=at)
             except Exception:
                 log.exception("look could not be applied to %s", session.pk)
+    _late_reports(site, look, at=at)
     clusters.look_apply(site=site, look=look, at=at)
     if look.complete:
         Site.objects.filter(pk=site.pk).update(seen_complete_at=datetime.fromtimestamp(look.now, UTC))
         _orphans_stop(site, look, at=at)
+
+
+def _late_reports(site: Site, look: Look, *, at: datetime) -> None:
+    """What the site says now of sessions that were settled: what differs and is as good or better corrects them."""
+    gone = {item.id: item for item in look.items if item.state == "gone" and item.kind == "session" and item.ended is not None}
+    ids = sorted(gone)
+    for start in range(0, len(ids), CHUNK):
+        settled = Session.objects.filter(
+            pk__in=ids[start : start + CHUNK], state__in=OVER, resource__site=site, settled_at__gt=at - CORRECTED_FOR
+        )
+        for pk, evidence in settled.values_list("pk", "evidence"):
+            if not is_news_of(gone[pk], evidence):
+                continue
+            try:
+                session_correct(session=Session(pk=pk), item=gone[pk], at=at)
+            except Exception:
+                log.exception("a late report could not be applied to %s", pk)
 
 
 def _is_news(item: LookItem | None, look: Look, *, known_ready: bool, absent_looks: int) -> bool:
@@ -144,12 +173,12 @@ def _apply(session: Session, item: LookItem | None, look: Look, *, site: Site, a
         _absent(session, look, site=site, at=at)
         return
     if session.absent_looks:
-        Session.objects.filter(pk=session.pk).update(absent_looks=0)
+        Session.objects.filter(pk=session.pk).update(absent_looks=0, absent_since=None)
     if item.state == "alive":
         if item.ready_at is not None and session.ready_at is None:
             session_ready(session, item.ready_at, at=at)
         return
-    if session_settle(session=session, item=item, source="journal", at=at):
+    if session_settle(session=session, item=item, source=Source(item.source), at=at):
         clusters.clusters_end_with(session=session, at=at)
 
 
@@ -174,10 +203,13 @@ def _absent(session: Session, look: Look, *, site: Site, at: datetime) -> None:
     if session.absent_looks == 0 and session.ready_at is not None:
         # It was there at the complete look before this one: that is when it was last seen alive.
         session.seen_alive_at = changes["seen_alive_at"] = max(site.seen_complete_at or session.ready_at, session.ready_at)
+    since = session.absent_since
+    if since is None or not _healthy_since_last_look(site, look):
+        since = changes["absent_since"] = at  # only a healthy site's silence about it counts
     Session.objects.filter(pk=session.pk).update(**changes)
     looks = session.absent_looks + 1
     if session.ready_at is not None:
-        if lost_long(session, at) and session.seen_alive_at:
+        if at - since >= LOST_AFTER and session.seen_alive_at:
             item = LookItem(
                 id=session.pk,
                 kind="session",
@@ -188,11 +220,16 @@ def _absent(session: Session, look: Look, *, site: Site, at: datetime) -> None:
                 ended=session.seen_alive_at.timestamp(),
                 reason="last seen",
             )
-            session_settle(session=session, item=item, source="last_seen", at=at)
+            session_settle(session=session, item=item, source=Source.LAST_SEEN, at=at)
         return
     if session.target_state == Target.ENDED and looks >= ABSENT_LOOKS and not _hub_knows(session):
         item = LookItem(id=session.pk, kind="session", parent="", state="gone", ended=look.now, reason="never began")
-        session_settle(session=session, item=item, source="hub", at=at)
+        session_settle(session=session, item=item, source=Source.HUB, at=at)
+
+
+def _healthy_since_last_look(site: Site, look: Look) -> bool:
+    seen = site.seen_complete_at
+    return seen is not None and look.now - seen.timestamp() <= HEALTHY_GAP.total_seconds()
 
 
 def _hub_knows(session: Session) -> bool:

@@ -49,6 +49,8 @@ class Session(models.Model):
     stop_reason = models.CharField(max_length=30, blank=True)
     seen_alive_at = models.DateTimeField(null=True)
     absent_looks = models.PositiveIntegerField(default=0)
+    absent_since = models.DateTimeField(null=True, help_text="since when a healthy site has had no trace of it")
+    evidence = models.CharField(max_length=200, blank=True, help_text="the report it was settled or corrected by")
     ended_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
     failure = models.CharField(max_length=30, blank=True)
@@ -60,6 +62,7 @@ class Session(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state__in=OPEN), name="launches_open_by_due"),
             models.Index(fields=["user", "-requested_at"], name="launches_of_a_person"),
+            models.Index(fields=["settled_at"], name="launches_by_settlement"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -200,37 +203,3 @@ class ClusterProcess(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class UsageRecord(models.Model):
-    """What was used, once settled: who, what, how long, from which source, at which rate, with its energy and carbon."""
-
-    source = models.CharField(max_length=20)
-    record_id = models.CharField(max_length=80)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, related_name="usage")
-    resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="+")
-    launch = models.CharField(max_length=27, db_index=True)
-    site = models.CharField(max_length=50)
-    engine = models.CharField(max_length=20)
-    kind = models.CharField(max_length=10)
-    cores = models.PositiveSmallIntegerField()
-    gpus = models.PositiveSmallIntegerField()
-    memory_gib = models.PositiveSmallIntegerField()
-    start = models.DateTimeField(null=True)
-    end = models.DateTimeField()
-    unit_seconds = models.BigIntegerField()
-    rate_per_hour = models.BigIntegerField()
-    charge = models.BigIntegerField()
-    kwh = models.FloatField()
-    gco2e = models.FloatField()
-    carbon_basis = models.CharField(max_length=60)
-    carbon_vintage = models.CharField(max_length=10)
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["source", "record_id"], name="launches_each_record_is_kept_once")]
-        indexes = [models.Index(fields=["allocation", "end"], name="launches_usage_by_allocation")]
-
-    def __str__(self) -> str:
-        return f"{self.source} {self.record_id}"

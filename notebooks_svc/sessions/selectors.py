@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 from portal.organisations.models import OrgRole
 
-from .models import Cluster, Session, UsageRecord
+from .models import Cluster, Session
 from .states import OPEN
 
 
@@ -69,24 +69,3 @@ def cluster_get_for_user(*, user: User, id: str) -> Cluster:
     if cluster is None:
         raise NotYours("cluster")
     return cluster
-
-
-def usage_of(*, session: Session) -> dict[str, float]:
-    """What a session and its clusters used: micro-credits, kWh and gCO2e."""
-    sums = UsageRecord.objects.filter(launch=session.pk).aggregate(
-        charge=Sum("charge", default=0), kwh=Sum("kwh", default=0.0), gco2e=Sum("gco2e", default=0.0)
-    )
-    return {**sums, "kwh": round(sums["kwh"], 4), "gco2e": round(sums["gco2e"], 1)}
-
-
-def usage_list_for_user(*, user: User) -> QuerySet[UsageRecord]:
-    """Usage a person may see: their own, and that of allocations they manage; all for operators."""
-    visible = Q()
-    if Role.OPERATOR not in user.role_set:
-        visible = Q(user=user) | Q(
-            allocation__organisation__memberships__user=user,
-            allocation__organisation__memberships__left_at__isnull=True,
-            allocation__organisation__memberships__role__in=[OrgRole.OWNER, OrgRole.MANAGER],
-        )
-    rows = UsageRecord.objects.filter(visible).select_related("user", "allocation", "resource")
-    return rows.distinct().order_by("-pk")

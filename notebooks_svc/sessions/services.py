@@ -11,6 +11,7 @@ from allocations.ledger import services as ledger
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.projects import policies as projects_policy
 from allocations.projects import selectors as projects_read
+from notebooks_svc.metering.counting import FREE_STOPS
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.enqueue import enqueue
@@ -20,7 +21,6 @@ from portal.core.quantities import charge, credits_text
 
 from . import policies
 from .doors.agent import AgentUnreachable, agent_door
-from .failures import FREE_STOPS
 from .models import Session, SessionHold, SessionNote
 from .quotes import Quote, check_minutes, quote
 from .states import OPEN, OVER, Actor, S, Target, check_transition
@@ -30,7 +30,6 @@ QUEUE_LIFE = timedelta(hours=24)
 BOOT_S = 120
 OPEN_MAX_PER_PERSON = 20
 EXTENSION_AGAIN = timedelta(seconds=5)
-STOP_GRACE_S = 60  # after a stop was asked for, at most this much more is charged
 
 
 def session_launch(

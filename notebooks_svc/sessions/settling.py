@@ -1,66 +1,30 @@
-"""From a journal to a charge: how many seconds count, what is free, one settlement per hold, and the usage record."""
+"""From a journal to a charge: one settlement per hold, the usage record, the end of the session; and what is righted later."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 
-from allocations.catalogue.carbon import footprint
-from allocations.catalogue.rates import Size
 from allocations.ledger import services as ledger
+from allocations.usage.selectors import recorded
+from allocations.usage.services import Used, usage_write
+from allocations.usage.sources import Source
+from notebooks_svc.metering.counting import Counted, Evidence, begin_of, seconds_counted, site_fault
+from notebooks_svc.metering.paying import Bill, Bought, holds_correct, holds_settle
 from notebooks_svc.wire import LookItem
-from portal.core.quantities import charge, credits_text
+from portal.audit import services as audit
+from portal.core.quantities import credits_text
 
-from .failures import CATALOGUE, ENDS, FREE_STOPS, failure_find
-from .models import Session, UsageRecord
-from .services import STOP_GRACE_S, note_add, session_move
+from .failures import CATALOGUE, ENDS, failure_find
+from .models import Session
+from .services import note_add, session_move
 from .states import OVER, Actor, S
 
-RUNNER_LOST = "runner lost"
+CORRECTED_FOR = timedelta(days=14)  # so long after the end accounting may still put a charge right
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The seconds that count, and why when none do."""
-
-    seconds: int
-    free_reason: str = ""
-
-
-def seconds_counted(
-    *,
-    started: float | None,
-    ready_at: float | None,
-    ended: float,
-    deadline: float | None,
-    stop_asked: float | None,
-    reason: str,
-    stop_reason: str,
-) -> Counted:
-    """
-    min(end, deadline, stop asked + 60 s) − max(start, ready), in whole seconds; all times by the site's clock.
-
-    Free, a closed list: never ready, the runner lost, ended by an operator.
-    """
-    if ready_at is None:
-        return Counted(0, "it was never ready")
-    if reason.startswith(RUNNER_LOST):
-        return Counted(0, "the site lost it")
-    if stop_reason in FREE_STOPS:
-        return Counted(0, "an operator ended it")
-    until = ended
-    if deadline is not None:
-        until = min(until, deadline)
-    if stop_asked is not None:
-        until = min(until, stop_asked + STOP_GRACE_S)
-    begin = max(started or ready_at, ready_at)
-    # A millisecond's grace: two moments that were rounded on their way may fall just short of the minutes that were bought.
-    return Counted(max(0, int(until - begin + 0.001)))
-
-
-def session_settle(*, session: Session, item: LookItem, source: str, at: datetime) -> bool:
+def session_settle(*, session: Session, item: LookItem, source: Source, at: datetime) -> bool:
     """
     Charge what was used, return the rest, write the usage record, and end the session. Happens once.
 
@@ -71,21 +35,99 @@ def session_settle(*, session: Session, item: LookItem, source: str, at: datetim
         session = _locked(session.pk)
         if session.state in OVER:
             return False
-        ready_at = session.ready_at.timestamp() if session.ready_at else item.ready_at
-        deadline = session.deadline.timestamp() if session.deadline else _deadline_of(session, ready_at)
-        counted = seconds_counted(
-            started=item.started,
-            ready_at=ready_at,
-            ended=item.ended,
-            deadline=deadline,
-            stop_asked=session.stop_asked_at.timestamp() if session.stop_asked_at else None,
-            reason=item.reason,
-            stop_reason=session.stop_reason,
+        evidence, counted = _count(session, item)
+        _unconfirmed_void(session, at=at)
+        charged = holds_settle(
+            _bought(session), seconds=counted.seconds, bill=bill_of(session), reason=_why(session, counted), at=at
         )
-        charged = _holds_settle(session, counted, at=at)
-        _record_write(session, item, counted, charged, ready_at=ready_at, source=source, at=at)
-        _over(session, item, charged, ready_at=ready_at, deadline=deadline, at=at)
+        used = _used(session, evidence, counted, source=source, record_id=session.pk, at=at)
+        usage_write(used, charged=charged, at=at, reason=counted.free_reason)
+        deadline = session.deadline.timestamp() if session.deadline else _deadline_of(session, evidence.ready_at)
+        _over(session, item, charged, source=source, ready_at=evidence.ready_at, deadline=deadline, at=at)
     return True
+
+
+def session_correct(*, session: Session, item: LookItem, at: datetime) -> int:
+    """
+    Put a settled session right by a record that came late or was corrected: adjusting transfers and a record of differences.
+
+    Happens once per differing record; a weaker source than the one that was believed changes nothing.
+
+    :return: the difference charged, in micro-credits; below zero when refunded
+    """
+    assert item.ended is not None  # noqa: S101 (the caller looked)
+    source = Source(item.source)
+    with transaction.atomic():
+        session = _locked(session.pk)
+        before = recorded(launch=session.pk, kind="session")
+        if session.state not in OVER or before is None or not is_news_of(item, session.evidence):
+            return 0
+        Session.objects.filter(pk=session.pk).update(evidence=evidence_key(item, source), ended_at=_moment(item.ended))
+        evidence, counted = _count(session, item)
+        more, beyond = counted.seconds - before.unit_seconds, counted.overrun - before.overrun_seconds
+        if more == 0 and beyond == 0:
+            return 0
+        number = before.corrections + 1
+        reason = f"corrected by the {SOURCE_WORDS[source]}: {counted.seconds} s instead of {before.unit_seconds} s"
+        bill = bill_of(session)
+        difference = holds_correct(_bought(session), seconds=counted.seconds, bill=bill, reason=reason, number=number, at=at)
+        used = _used(
+            session,
+            evidence,
+            Counted(more, beyond),
+            source=source,
+            record_id=f"{session.pk}:correction-{number}",
+            at=at,
+        )
+        usage_write(used, charged=difference, at=at, corrects=before.latest, reason=reason)
+        note_add(
+            session, f"Corrected: {credits_text(difference)} credits {'charged' if difference > 0 else 'refunded'}.", at=at
+        )
+        audit.event_record(
+            kind="session.corrected", actor=None, about=session.subject, at=at, reason=reason, difference=difference
+        )
+    return difference
+
+
+SOURCE_WORDS = {
+    Source.SCHEDULER: "scheduler's accounting",
+    Source.JOURNAL: "site's journal",
+    Source.GATEWAY: "gateway",
+    Source.HUB: "hub",
+    Source.LAST_SEEN: "site's last look",
+}
+
+
+def _count(session: Session, item: LookItem) -> tuple[Evidence, Counted]:
+    assert item.ended is not None  # noqa: S101 (the caller looked)
+    # The hub's first "ready" stands; a record that lacks it borrows it.
+    ready_at = session.ready_at.timestamp() if session.ready_at else item.ready_at
+    evidence = Evidence(item.started, ready_at, item.ended, item.reason)
+    deadline = session.deadline.timestamp() if session.deadline else _deadline_of(session, ready_at)
+    stop = session.stop_asked_at.timestamp() if session.stop_asked_at else None
+    return evidence, seconds_counted(evidence, deadline=deadline, stop_asked=stop, stop_reason=session.stop_reason)
+
+
+def _unconfirmed_void(session: Session, *, at: datetime) -> None:
+    for hold in session.holds.filter(confirmed=False):
+        ledger.void(id=f"{hold.transfer}-void", hold=hold.transfer, at=at, reason="the extension was never taken up")
+
+
+def _bought(session: Session) -> list[Bought]:
+    """Holds in the order they were bought."""
+    return [Bought(hold.transfer, hold.minutes * 60) for hold in session.holds.filter(confirmed=True)]
+
+
+def bill_of(session: Session) -> Bill:
+    """What the statement says of a session."""
+    return Bill(
+        text=f"session {session.pk[-6:]} on {session.resource.slug}, {session.profile.slug}",
+        who=str(session.user),
+        rate_words=session.rate_words,
+        rate_per_hour=session.rate_per_hour,
+        provider=session.resource.site.provider.account,
+        facts={"launch": session.pk},
+    )
 
 
 def _locked(pk: str) -> Session:
@@ -98,116 +140,28 @@ def _deadline_of(session: Session, ready_at: float | None) -> float | None:
     return ready_at + 60 * session.minutes if ready_at is not None else None
 
 
-def _holds_settle(session: Session, counted: Counted, *, at: datetime) -> int:
-    """Fill the holds in the order they were bought. Returns the sum charged, in micro-credits."""
-    left, total = counted.seconds, 0
-    for hold in session.holds.all():
-        if not hold.confirmed:
-            ledger.void(id=f"{hold.transfer}-void", hold=hold.transfer, at=at, reason="the extension was never taken up")
-            continue
-        seconds = min(left, hold.minutes * 60)
-        left -= seconds
-        amount = charge(rate_per_hour=session.rate_per_hour, unit_seconds=seconds)
-        words = f"{session.rate_words} × {seconds} s = {credits_text(amount)}"
-        ledger.settle(
-            id=f"{hold.transfer}-post",
-            hold=hold.transfer,
-            amount=amount,
-            provider=session.resource.site.provider.account,
-            at=at,
-            reason=_why(session, counted),
-            explanation={
-                "text": f"session {session.pk[-6:]} on {session.resource.slug}, {session.profile.slug}",
-                "who": str(session.user),
-                "formula": words,
-                "seconds": seconds,
-                "rate_per_hour": credits_text(session.rate_per_hour),
-                "launch": session.pk,
-            },
-        )
-        total += amount
-    return total
-
-
 def _why(session: Session, counted: Counted) -> str:
     if counted.free_reason:
         return f"not charged: {counted.free_reason}"
     return ENDS.get(session.stop_reason, "it ended") if counted.seconds else "not charged: it ran for less than a second"
 
 
-def _record_write(
-    session: Session, item: LookItem, counted: Counted, charged: int, *, ready_at: float | None, source: str, at: datetime
-) -> None:
-    start = max(item.started or ready_at, ready_at) if ready_at else None
-    usage_record(
-        session=session,
-        source=source,
-        record_id=session.pk,
-        kind="session",
-        size=session.size,
-        start=start,
-        end=start + counted.seconds if start else item.ended or 0.0,
-        unit_seconds=counted.seconds,
-        rate_per_hour=session.rate_per_hour,
-        charged=charged,
-        at=at,
-    )
-
-
-def usage_record(
-    *,
-    session: Session,
-    source: str,
-    record_id: str,
-    kind: str,
-    size: Size,
-    start: float | None,
-    end: float,
-    unit_seconds: int,
-    rate_per_hour: int,
-    charged: int,
-    at: datetime,
-) -> None:
-    """
-    Keep what was used; the same record twice is kept once.
-
-    :param unit_seconds: seconds times processes
-    """
-    resource = session.resource
-    print_of = footprint(
-        country=resource.site.provider.country,
-        cores=size.cores,
-        gpus=size.gpus,
-        watts_per_core=resource.watts_per_core,
-        watts_per_gpu=resource.watts_per_gpu,
-        pue=resource.pue,
-        seconds=unit_seconds,
-    )
-    UsageRecord.objects.get_or_create(
-        source=source,
+def _used(session: Session, evidence: Evidence, counted: Counted, *, source: Source, record_id: str, at: datetime) -> Used:
+    start = begin_of(evidence) if evidence.ready_at is not None else None
+    return Used(
         record_id=record_id,
-        defaults={
-            "user": session.user,
-            "allocation": session.allocation,
-            "resource": resource,
-            "launch": session.pk,
-            "site": resource.site.slug,
-            "engine": resource.site.engine,
-            "kind": kind,
-            "cores": size.cores,
-            "gpus": size.gpus,
-            "memory_gib": size.memory_gib,
-            "start": _moment(start),
-            "end": _moment(end) or at,
-            "unit_seconds": unit_seconds,
-            "rate_per_hour": rate_per_hour,
-            "charge": charged,
-            "kwh": print_of.kwh,
-            "gco2e": print_of.gco2e,
-            "carbon_basis": print_of.basis,
-            "carbon_vintage": print_of.vintage,
-            "recorded_at": at,
-        },
+        source=source,
+        kind="session",
+        user=session.user,
+        allocation=session.allocation,
+        resource=session.resource,
+        launch=session.pk,
+        size=session.size,
+        start=_moment(start),
+        end=_moment(evidence.ended) or at,
+        unit_seconds=counted.seconds,
+        overrun_seconds=counted.overrun,
+        rate_per_hour=session.rate_per_hour,
     )
 
 
@@ -216,6 +170,7 @@ def _over(
     item: LookItem,
     charged: int,
     *,
+    source: Source,
     ready_at: float | None,
     deadline: float | None,
     at: datetime,
@@ -225,6 +180,7 @@ def _over(
     changes: dict[str, object] = {
         "ended_at": _moment(item.ended),
         "settled_at": at,
+        "evidence": evidence_key(item, source),
         "failure": failure,
         "stop_reason": reason,
         "target_state": "ended",
@@ -241,7 +197,7 @@ def _over(
 
 
 def _failure_of(session: Session, item: LookItem, ready_at: float | None) -> str:
-    if item.reason.startswith(RUNNER_LOST):
+    if site_fault(item.reason):
         return "runner_lost"
     if ready_at is not None or session.stop_reason in (
         "person",
@@ -261,6 +217,12 @@ def _moment(seconds: float | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
 
 
-def lost_long(session: Session, at: datetime) -> bool:
-    """Whether a healthy site has had no record of the session for a day: then it is settled by when it was last seen."""
-    return session.sent_at is not None and at - (session.seen_alive_at or session.sent_at) > timedelta(hours=24)
+def evidence_key(item: LookItem, source: Source) -> str:
+    """A report in short, so that one that says nothing new is known without reading anything else."""
+    return f"{source}:{item.started}:{item.ready_at}:{item.ended}:{item.reason[:80]}"
+
+
+def is_news_of(item: LookItem, known: str) -> bool:
+    """Whether a report differs from the one a session was settled by, and is as good or better."""
+    source, best = Source(item.source), Source(known.partition(":")[0] or Source.LAST_SEEN)
+    return source.rank <= best.rank and evidence_key(item, source) != known

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from allocations.catalogue.selectors import profile_list
 from allocations.projects import selectors as projects_read
 from allocations.projects.states import S as AllocationState
+from allocations.usage.selectors import usage_totals
 from portal.core.errors import NotYours, Refusal
 from portal.core.ids import launch_id_new
 
@@ -169,7 +170,7 @@ def _context(request: HttpRequest, session: Session) -> dict[str, Any]:
         "starting": session.state in BEFORE_READY and session.target_state == Target.READY,
         "failure": CATALOGUE.get(session.failure),
         "end_words": ENDS.get(session.stop_reason, ""),
-        "usage": selectors.usage_of(session=session) if session.state in OVER else None,
+        "usage": usage_totals(launch=session.pk) if session.state in OVER else None,
         "extend": ExtendForm(),
         "url": notebook_url(session),
         "follow": "1" if session.state in BEFORE_READY else "",

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "allocations.ledger",
     "allocations.catalogue",
     "allocations.projects",
+    "allocations.usage",
     "allocations.datasets",
     "allocations.calls",
     "allocations.applications",

@@ -7,6 +7,7 @@ from portal.api.views import docs, unknown
 
 api.add_router("", "portal.organisations.api.router")
 api.add_router("", "allocations.projects.api.router")
+api.add_router("", "allocations.usage.api.router")
 api.add_router("", "notebooks_svc.sessions.api.router")
 
 urlpatterns = [

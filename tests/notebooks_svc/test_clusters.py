@@ -8,8 +8,9 @@ import pytest
 
 from allocations.ledger import services as ledger
 from allocations.ledger.models import Hold, Transfer
+from allocations.usage.models import UsageRecord
 from notebooks_svc.sessions import clusters
-from notebooks_svc.sessions.models import Cluster, Session, UsageRecord
+from notebooks_svc.sessions.models import Cluster, Session
 from notebooks_svc.sessions.spec import cluster_spec
 from portal.core.errors import Refusal
 

@@ -9,8 +9,10 @@ import pytest
 
 from allocations.catalogue.models import Resource
 from allocations.projects import services as projects
+from allocations.usage.models import UsageRecord
+from notebooks_svc.metering.counting import STOP_GRACE_S
 from notebooks_svc.sessions import quotes, services, states, watch
-from notebooks_svc.sessions.models import Session, UsageRecord
+from notebooks_svc.sessions.models import Session
 from notebooks_svc.sessions.states import TRANSITIONS, Actor, S, check_transition
 from portal.accounts import services as accounts
 from portal.core.errors import Refusal
@@ -216,7 +218,7 @@ def test_lateness_of_the_site_is_not_paid(world: World, monkeypatch: pytest.Monk
     world.run(600, step=5)
     session.refresh_from_db()
     assert session.state == S.ENDED
-    paid = int((asked - session.ready_at).total_seconds()) + services.STOP_GRACE_S
+    paid = int((asked - session.ready_at).total_seconds()) + STOP_GRACE_S
     assert world.balance().spent == -(-6_000_000 * paid // HOUR)
 
 

@@ -21,9 +21,11 @@ import pytest
 
 from allocations.ledger.models import Transfer
 from allocations.ledger.verify import verify
+from allocations.usage.models import UsageRecord
+from notebooks_svc.metering.counting import STOP_GRACE_S
 from notebooks_svc.sessions import advance, services
 from notebooks_svc.sessions.events import event_take
-from notebooks_svc.sessions.models import Session, UsageRecord
+from notebooks_svc.sessions.models import Session
 from portal.accounts.models import Role
 from portal.core.errors import Refusal
 from portal.core.quantities import charge
@@ -168,7 +170,7 @@ def true_seconds(session: Session, world: World) -> int:
     assert server.deadline is not None
     ends = [server.ended, server.deadline]
     if session.stop_asked_at is not None:
-        ends.append(session.stop_asked_at.timestamp() + services.STOP_GRACE_S)
+        ends.append(session.stop_asked_at.timestamp() + STOP_GRACE_S)
     return max(0, int(min(ends) - server.ready_at + 0.001))
 
 

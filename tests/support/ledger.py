@@ -92,9 +92,15 @@ class Story:
             id=f"return-{name}", allocation=self.account, amount=amount, reason="unused", by="officer", at=self.at
         )
 
-    def _adjust(self, name: str, amount: int, id: str = "") -> None:
+    def _adjust(self, name: str, amount: int, id: str = "", of: str = "post", provider: str = PROVIDER) -> None:
         services.adjust(
-            id=id or f"adjust-{name}", corrects=f"{name}-post", amount=amount, reason="outage", by="officer", at=self.at
+            id=id or f"adjust-{name}",
+            corrects=f"{name}-{of}",
+            amount=amount,
+            provider=provider,
+            reason="outage",
+            by="officer",
+            at=self.at,
         )
 
     def _suspend(self, name: str, amount: int) -> None:

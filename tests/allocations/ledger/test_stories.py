@@ -6,8 +6,11 @@ from datetime import datetime
 
 import pytest
 
+from allocations.ledger import services
 from allocations.ledger.models import Account, Line
-from tests.support.ledger import POOL, POOL_FILLED, Story
+from allocations.ledger.refusals import LedgerRefusal
+from allocations.ledger.verify import verify
+from tests.support.ledger import POOL, POOL_FILLED, RESOURCE, Story
 
 pytestmark = pytest.mark.django_db
 
@@ -151,7 +154,57 @@ def test_a_charge_is_righted_by_another_transfer_never_beyond_itself(story: Stor
         adjust session-1   25  id=rest                 |  100   0  40
         adjust session-1  -30  id=back                 |   70   0  40
         adjust session-1  -71  id=more exceeds_available | 70  0  40
+        adjust session-1  -11  id=more exceeds_hold    |   70   0  40
+        adjust session-1  -10  id=more                 |   60   0  40
+        adjust session-1  -10  id=more                 |   60   0  40
+        adjust session-1   -9  id=more id_reused       |   60   0  40
+        adjust nothing      1  hold_unknown            |   60   0  40
     """)
+
+
+def test_a_hold_that_was_voided_by_mistake_is_charged_at_most_what_it_held(story: Story) -> None:
+    story.play("""
+        grant  award-7    100                                        |  100   0   0
+        hold   session-1   40                                        |   60  40   0
+        void   session-1                                             |  100   0   0
+        adjust session-1    1  of=void exceeds_posted                |  100   0   0
+        adjust session-1  -41  of=void exceeds_hold                  |  100   0   0
+        adjust session-1  -30  of=void provider=nobody account_unknown | 100 0   0
+        adjust session-1  -30  of=void                               |   70   0   0
+        adjust session-1   30  of=void id=back                       |  100   0   0
+    """)
+
+
+def test_a_refund_on_an_ended_allocation_goes_on_to_its_pool(story: Story) -> None:
+    story.play("""
+        grant  award-7    100                          |  100   0   0
+        hold   session-1   40                          |   60  40   0
+        post   session-1   40                          |   60   0  40
+        close  award-7                                 |    0   0  40
+        adjust session-1   15                          |    0   0  40
+        adjust session-1   -1  id=more exceeds_available |  0   0  40
+    """)
+    assert Account.objects.get(code=story.account).state == "closed"
+    assert Account.objects.get(code=POOL).available == POOL_FILLED - 25
+
+
+def test_a_refund_frees_the_cap_it_used(story: Story) -> None:
+    services.lines_cover(allocation=story.account, caps={RESOURCE: 50})
+    story.play("""
+        grant  award-7    100                          |  100   0   0
+        hold   session-1   40                          |   60  40   0
+        post   session-1   40                          |   60   0  40
+        hold   session-2   11  exceeds_cap             |   60   0  40
+        adjust session-1   30                          |   90   0  40
+        hold   session-2   40                          |   50  40  40
+        adjust session-1   -1  id=upp exceeds_cap      |   50  40  40
+    """)
+    with pytest.raises(LedgerRefusal, match="cannot be lower"):
+        services.lines_cover(allocation=story.account, caps={RESOURCE: 49})
+    services.lines_cover(allocation=story.account, caps={RESOURCE: None})
+    services.lines_cover(allocation=story.account, caps={RESOURCE: 60})
+    assert Line.objects.get(account__code=story.account).used == 50
+    verify(chain=True)
 
 
 def test_amounts_that_are_none_are_refused(story: Story) -> None:
