@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 STOP_GRACE_S = 60  # after a stop was asked for, at most this much more is charged
@@ -43,9 +44,16 @@ def site_fault(reason: str) -> str:
     return next((words for key, words in SITE_FAULTS.items() if known.startswith(key)), "")
 
 
-def seconds_counted(evidence: Evidence, *, deadline: float | None, stop_asked: float | None, stop_reason: str) -> Counted:
+def seconds_counted(
+    evidence: Evidence,
+    *,
+    deadline: float | None,
+    stop_asked: float | None,
+    stop_reason: str,
+    outages: Sequence[tuple[float, float]] = (),
+) -> Counted:
     """
-    min(end, deadline, stop asked + 60 s) − max(start, ready), in whole seconds.
+    min(end, deadline, stop asked + 60 s) − max(start, ready), in whole seconds, without declared outages.
 
     Free, a closed list: never ready, NODE_FAIL, BOOT_FAIL, PREEMPTED, agent or runner lost, ended by an operator.
     """
@@ -61,8 +69,10 @@ def seconds_counted(evidence: Evidence, *, deadline: float | None, stop_asked: f
     if stop_asked is not None:
         until = min(until, stop_asked + STOP_GRACE_S)
     begin = begin_of(evidence)
-    seconds = max(0, int(until - begin + ROUNDED_S))
-    return Counted(seconds, overrun=max(0, int(evidence.ended - begin + ROUNDED_S) - seconds))
+    ran = max(0, int(until - begin + ROUNDED_S))
+    lost = sum(max(0.0, min(until, last) - max(begin, first)) for first, last in outages)
+    seconds = max(0, int(until - begin - lost + ROUNDED_S))
+    return Counted(seconds, overrun=max(0, int(evidence.ended - begin + ROUNDED_S) - ran))
 
 
 def begin_of(evidence: Evidence) -> float:

@@ -17,7 +17,7 @@ from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.states import RefusalCode
 from portal.core.quantities import charge, credits_text
 
-BY_METERING = "metering"
+BY_RULE = "rule"
 TOO_MUCH = (RefusalCode.EXCEEDS_AVAILABLE, RefusalCode.EXCEEDS_CAP)
 
 
@@ -81,34 +81,36 @@ def holds_settle(bought: Sequence[Bought], *, seconds: int, bill: Bill, reason: 
 
 
 def holds_correct(
-    bought: Sequence[Bought], *, seconds: int, bill: Bill, reason: str, number: int, by: str = BY_METERING, at: datetime
+    parts: Sequence[tuple[str, int]], *, bill: Bill, reason: str, number: int, by: str = BY_RULE, at: datetime
 ) -> int:
     """
     Bring settled holds to what they should have been, by adjusting transfers.
 
+    :param parts: each hold with the seconds it should have paid for
     :param number: how many corrections of these holds there were before, plus one
     :return: the difference that was charged (below zero: refunded); what no credits cover any more stays uncharged
     """
     total = 0
-    for one, part, amount in shares(bought, seconds, rate_per_hour=bill.rate_per_hour):
-        paid = ledger_read.paid_for(hold=one.hold)
-        if paid is None or paid.net == amount:
+    for hold, seconds in parts:
+        amount = charge(rate_per_hour=bill.rate_per_hour, unit_seconds=seconds)
+        paid = ledger_read.paid_for(hold=hold)
+        if paid is None:
             continue
-        wanted = amount - paid.net
+        wanted = min(amount, paid.held) - paid.net
         if wanted > 0:
             wanted = min(wanted, paid.available)
         if wanted == 0:
             continue
         try:
             ledger.adjust(
-                id=f"{one.hold}-corr-{number}",
+                id=f"{hold}-corr-{number}",
                 corrects=paid.settlement,
                 amount=-wanted,
                 provider=bill.provider,
                 reason=reason,
                 by=by,
                 at=at,
-                explanation=explain(bill, seconds=part, amount=amount),
+                explanation=explain(bill, seconds=seconds, amount=amount),
             )
         except LedgerRefusal as refusal:
             if refusal.code not in TOO_MUCH:

@@ -164,10 +164,12 @@ def _session_watched(session: Session, *, at: datetime) -> None:
             services.extension_confirm(session=session, wish=wish, at=at)
         except Refusal as refusal:
             log.info("extension of %s: %s", session.pk, refusal)
-    if session.deadline and at > session.deadline + DEADLINE_GRACE:
+    # Minutes that are held but not confirmed yet may have been taken by the engine: they are paid for.
+    pending = sum(session.holds.filter(confirmed=False).values_list("minutes", flat=True))
+    latest = session.deadline + timedelta(minutes=pending) if session.deadline else None
+    if latest and at > latest + DEADLINE_GRACE:
         log.warning("session %s is past its deadline and was not seen to end; stopping it", session.pk)
         services.session_stop(session=session, by=None, reason="deadline", at=at)
         return
-    pending = session.holds.filter(confirmed=False).exists()
-    wait = LOOK_AGAIN if pending or session.deadline is None else session.deadline + DEADLINE_GRACE - at
+    wait = LOOK_AGAIN if pending or latest is None else latest + DEADLINE_GRACE - at
     _again(session, at, max(LOOK_AGAIN, wait))

@@ -13,4 +13,5 @@ class SessionsConfig(AppConfig):
         registry.card("allocation", "notebooks_svc.sessions.cards.on_allocation", order=10)
         registry.sweep("notebooks_svc.sessions.advance.sessions_advance_due", every_s=1)
         registry.sweep("notebooks_svc.sessions.clusters.clusters_advance_due", every_s=5)
+        registry.sweep("notebooks_svc.sessions.outages.outages_refund_due", every_s=60)
         registry.sweep("notebooks_svc.sessions.watch.no_longer_allowed", every_s=10)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from allocations.catalogue.models import Site
-from allocations.catalogue.rates import Size
 from allocations.ledger import services as ledger
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.selectors import balance
-from allocations.usage.services import Used, usage_write
-from allocations.usage.sources import Source
-from notebooks_svc.metering.counting import FREE_STOPS, Counted, Evidence, seconds_counted
 from notebooks_svc.wire import Look, LookItem
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -26,9 +22,9 @@ from portal.core.ids import cluster_id_new
 from portal.core.quantities import charge, credits_text
 
 from . import policies
+from .cluster_books import cluster_recount, cluster_roll, cluster_settle
 from .doors.agent import AgentUnreachable, agent_door
 from .doors.gateway import GatewayUnreachable, gateway_door
-from .failures import ENDS
 from .models import Cluster, ClusterProcess, ClusterState, Session
 from .services import clusters_stop_with, note_add
 from .states import S, Target
@@ -41,6 +37,7 @@ AGAIN = timedelta(seconds=10)
 CANCEL_AFTER = timedelta(seconds=12)
 LEASE_MIN_S = 60
 ABSENT_LOOKS = 2
+CORRECTED_FOR = timedelta(days=14)  # so long after the end a journal may still put a charge right
 
 # --- what the gateway asks --------------------------------------------------------------------------------------------
 
@@ -200,7 +197,7 @@ def _advance(cluster: Cluster, *, at: datetime) -> None:
         _cluster_to_stopped(cluster, at=at)
         return
     if at >= cluster.rolled_at + ROLL_EVERY:
-        _roll(cluster, at=at)
+        cluster_roll(cluster=cluster, at=at)
     _again(cluster, at, ROLL_EVERY)
 
 
@@ -261,6 +258,7 @@ def look_apply(*, site: Site, look: Look, at: datetime) -> None:
         .select_related("session__user", "session__allocation", "session__resource__site__provider")
     )
     _processes_write([cluster.pk for cluster in rows], by_parent)
+    _late_reports(by_parent, at=at)
     for cluster in rows:
         try:
             _apply(cluster, by_parent.get(cluster.pk, []), look, at=at)
@@ -268,8 +266,28 @@ def look_apply(*, site: Site, look: Look, at: datetime) -> None:
             log.exception("look could not be applied to cluster %s", cluster.pk)
 
 
-def _processes_write(clusters: list[str], by_parent: dict[str, list[LookItem]]) -> None:
-    """Keep what is new of schedulers and workers: one read and at most two writes, however many there are."""
+def _late_reports(by_parent: dict[str, list[LookItem]], *, at: datetime) -> None:
+    """What the site says now of clusters that were settled: what differs corrects them."""
+    ended = {
+        cluster.pk: cluster
+        for cluster in Cluster.objects.filter(
+            pk__in=sorted(by_parent), state=ClusterState.ENDED, claimed_at__isnull=False, ended_at__gt=at - CORRECTED_FOR
+        )
+    }
+    gone = {pk: [i for i in by_parent[pk] if i.state == "gone" and i.ended is not None] for pk in ended}
+    for pk in _processes_write(sorted(ended), gone):
+        try:
+            cluster_recount(cluster=ended[pk], reason="corrected by the site's journal", at=at)
+        except Exception:
+            log.exception("a late report could not be applied to cluster %s", pk)
+
+
+def _processes_write(clusters: list[str], by_parent: dict[str, list[LookItem]]) -> set[str]:
+    """
+    Keep what is new of schedulers and workers: one read and at most two writes, however many there are.
+
+    :return: the clusters of which something was new
+    """
     known = {process.name: process for process in ClusterProcess.objects.filter(cluster__in=clusters)}
     made, changed = [], []
     for cluster in clusters:
@@ -286,6 +304,7 @@ def _processes_write(clusters: list[str], by_parent: dict[str, list[LookItem]]) 
                 changed.append(process)
     ClusterProcess.objects.bulk_create(made, ignore_conflicts=True)
     ClusterProcess.objects.bulk_update(changed, ["ready_at", "ended", "reason"], batch_size=200)
+    return {process.cluster_id for process in [*made, *changed]}
 
 
 def _apply(cluster: Cluster, items: list[LookItem], look: Look, *, at: datetime) -> None:
@@ -310,149 +329,3 @@ def _apply(cluster: Cluster, items: list[LookItem], look: Look, *, at: datetime)
 def clusters_end_with(*, session: Session, at: datetime) -> None:
     """A session has ended: so do its clusters."""
     clusters_stop_with(session=session, reason=session.stop_reason, at=at)
-
-
-# --- the books --------------------------------------------------------------------------------------------------------
-
-
-def unit_seconds(cluster: Cluster, *, until: float | None = None) -> Counted:
-    """
-    Worker- and scheduler-seconds so far: for each process from the moment it was ready to its end, the lease's end, or a minute
-    after a stop was asked for. What ran beyond is the provider's overrun.
-
-    :param until: the site's clock when it was last seen, for what still runs; None counts only what has ended
-    """
-    total = overrun = 0
-    stop = cluster.stop_asked_at.timestamp() if cluster.stop_asked_at else None
-    for process in cluster.processes.all():
-        ended = process.ended if process.ended is not None else until
-        if ended is None:
-            continue
-        evidence = Evidence(process.ready_at, process.ready_at, ended, process.reason)
-        counted = seconds_counted(
-            evidence, deadline=cluster.lease_end.timestamp(), stop_asked=stop, stop_reason=cluster.stop_reason
-        )
-        total += counted.seconds
-        overrun += counted.overrun
-    return Counted(total, overrun)
-
-
-@transaction.atomic
-def _roll(cluster: Cluster, *, at: datetime) -> None:
-    """Post what was used and hold only what can still be used."""
-    row = _locked(cluster.pk)
-    if row.state != ClusterState.RUNNING or row.target_state != Target.READY:
-        return
-    seen = row.session.resource.site.seen_complete_at
-    if seen is None or seen < row.rolled_at:
-        return
-    # What ran since the last look is not counted yet: the new hold covers it from that moment on.
-    left_s = max(0, int((row.lease_end - seen).total_seconds()) + 1)
-    seconds = max(0, unit_seconds(row, until=seen.timestamp()).seconds - row.unit_seconds_posted)
-    keep = min(charge(rate_per_hour=row.rate_per_hour, unit_seconds=(row.workers_max + 1) * left_s), row.hold_amount)
-    used = min(charge(rate_per_hour=row.rate_per_hour, unit_seconds=seconds), row.hold_amount - keep)
-    if keep == 0:
-        return
-    number = row.hold_number + 1
-    new_hold = f"{row.pk}-r{number}"
-    ledger.roll(
-        id=f"{row.hold}-post",
-        hold=row.hold,
-        used=used,
-        new_hold=new_hold,
-        keep=keep,
-        provider=row.session.resource.site.provider.account,
-        at=at,
-        explanation=_explain(row, seconds, used),
-        kept=_kept(row, left_s, keep),
-    )
-    _record(row, record_id=row.hold, seconds=seconds, overrun=0, charged=used, at=at)
-    Cluster.objects.filter(pk=row.pk).update(
-        hold=new_hold,
-        hold_number=number,
-        hold_amount=keep,
-        rolled_at=at,
-        charged=F("charged") + used,
-        unit_seconds_posted=F("unit_seconds_posted") + seconds,
-    )
-
-
-@transaction.atomic
-def cluster_settle(*, cluster: Cluster, at: datetime) -> bool:
-    """Charge what the last hold was used for, return the rest, end the cluster. Happens once."""
-    row = _locked(cluster.pk)
-    if row.state == ClusterState.ENDED:
-        return False
-    counted = unit_seconds(row)
-    seconds = max(0, counted.seconds - row.unit_seconds_posted)
-    used = min(charge(rate_per_hour=row.rate_per_hour, unit_seconds=seconds), row.hold_amount)
-    free = " An operator ended it, so it is free." if row.stop_reason in FREE_STOPS else ""
-    ledger.settle(
-        id=f"{row.hold}-post",
-        hold=row.hold,
-        amount=used,
-        provider=row.session.resource.site.provider.account,
-        at=at,
-        reason=(ENDS.get(row.stop_reason, "It ended.") + free) if used else "not charged: no worker was ready",
-        explanation=_explain(row, seconds, used),
-    )
-    _record(row, record_id=row.hold, seconds=seconds, overrun=counted.overrun, charged=used, at=at)
-    ended = max((p.ended or 0 for p in row.processes.all()), default=0)
-    Cluster.objects.filter(pk=row.pk).update(
-        state=ClusterState.ENDED,
-        target_state=Target.ENDED,
-        charged=F("charged") + used,
-        unit_seconds_posted=F("unit_seconds_posted") + seconds,
-        ended_at=datetime.fromtimestamp(ended, UTC) if ended else at,
-    )
-    note_add(row.session, f"The Dask cluster ended. {credits_text(row.charged + used)} credits charged for it.", at=at)
-    return True
-
-
-def _locked(pk: str) -> Cluster:
-    rows = Cluster.objects.select_for_update(of=("self",))
-    return rows.select_related("session__user", "session__allocation", "session__resource__site__provider").get(pk=pk)
-
-
-def _explain(cluster: Cluster, seconds: int, used: int) -> dict[str, object]:
-    return {
-        "text": f"Dask cluster {cluster.pk[-6:]} of session {cluster.session_id[-6:]}",
-        "who": str(cluster.session.user),
-        "formula": f"{credits_text(cluster.rate_per_hour)} credits per hour × {seconds} s of workers and scheduler "
-        f"= {credits_text(used)}",
-        "seconds": seconds,
-        "rate_per_hour": credits_text(cluster.rate_per_hour),
-        "launch": cluster.session_id,
-        "cluster": cluster.pk,
-    }
-
-
-def _kept(cluster: Cluster, seconds: int, amount: int) -> dict[str, object]:
-    return {
-        "text": f"Dask cluster {cluster.pk[-6:]} of session {cluster.session_id[-6:]}, what it can still use",
-        "who": str(cluster.session.user),
-        "formula": f"({cluster.workers_max} workers + scheduler) × {credits_text(cluster.rate_per_hour)} credits per hour × "
-        f"{seconds} s, at most what was held = {credits_text(amount)}",
-        "launch": cluster.session_id,
-        "cluster": cluster.pk,
-    }
-
-
-def _record(cluster: Cluster, *, record_id: str, seconds: int, overrun: int, charged: int, at: datetime) -> None:
-    session = cluster.session
-    used = Used(
-        record_id=record_id,
-        source=Source.JOURNAL,
-        kind="cluster",
-        user=session.user,
-        allocation=session.allocation,
-        resource=session.resource,
-        launch=session.pk,
-        size=Size(cluster.worker_cores, cluster.worker_memory_gib),
-        start=cluster.rolled_at,
-        end=at,
-        unit_seconds=seconds,
-        overrun_seconds=overrun,
-        rate_per_hour=cluster.rate_per_hour,
-    )
-    usage_write(used, charged=charged, at=at)

@@ -102,7 +102,7 @@ def _since(site: Site) -> float:
     # Settled without a journal or accounting: should one appear after all, it puts the charge right.
     guessed = (
         Session.objects.filter(resource__site=site, settled_at__gt=timezone.now() - CORRECTED_FOR)
-        .filter(Q(evidence__startswith=f"{Source.LAST_SEEN}:") | Q(evidence__startswith=f"{Source.HUB}:"))
+        .filter(Q(evidence__startswith=f"{Source.LAST_SEEN}|") | Q(evidence__startswith=f"{Source.HUB}|"))
         .order_by("requested_at")
         .values_list("requested_at", flat=True)
         .first()

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from allocations.catalogue.models import Profile, Resource
+from allocations.catalogue.models import Profile, Resource, Site
 from allocations.catalogue.rates import Size
 from allocations.projects.models import Allocation
 from portal.web.badges import Badge
@@ -203,3 +203,24 @@ class ClusterProcess(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Outage(models.Model):
+    """A time when a site was not of use, declared by an officer: what fell into it is not charged, or is refunded."""
+
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="outages")
+    begin = models.DateTimeField()
+    end = models.DateTimeField()
+    reason = models.CharField(max_length=300)
+    declared_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    declared_at = models.DateTimeField()
+    refunded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="launches_an_outage_ends_after_it_begins", condition=Q(end__gt=models.F("begin"))),
+            models.CheckConstraint(name="launches_an_outage_has_a_reason", condition=~Q(reason="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.site} {self.begin:%Y-%m-%d %H:%M}"

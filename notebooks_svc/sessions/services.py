@@ -210,7 +210,10 @@ def extension_confirm(*, session: Session, wish: SessionHold, at: datetime) -> S
             "The site does not answer just now. The extension is tried again by itself; its credits stay set aside.",
         ) from error
     with transaction.atomic():
-        if not moved:
+        row = Session.objects.select_for_update().get(pk=session.pk)
+        if row.state in OVER:
+            moved = False  # it was settled meanwhile, and the extension with it
+        elif not moved:
             _extension_void(session, wish, at=at)
         elif SessionHold.objects.filter(pk=wish.pk, confirmed=False).update(confirmed=True):
             Session.objects.filter(pk=session.pk).update(minutes=F("minutes") + wish.minutes, deadline=deadline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
@@ -11,13 +12,14 @@ from allocations.usage.selectors import recorded
 from allocations.usage.services import Used, usage_write
 from allocations.usage.sources import Source
 from notebooks_svc.metering.counting import Counted, Evidence, begin_of, seconds_counted, site_fault
-from notebooks_svc.metering.paying import Bill, Bought, holds_correct, holds_settle
+from notebooks_svc.metering.paying import BY_RULE, Bill, Bought, holds_correct, holds_settle, shares
 from notebooks_svc.wire import LookItem
 from portal.audit import services as audit
 from portal.core.quantities import credits_text
 
 from .failures import CATALOGUE, ENDS, failure_find
-from .models import Session
+from .models import Session, SessionHold
+from .outages import outage_windows
 from .services import note_add, session_move
 from .states import OVER, Actor, S
 
@@ -35,7 +37,9 @@ def session_settle(*, session: Session, item: LookItem, source: Source, at: date
         session = _locked(session.pk)
         if session.state in OVER:
             return False
-        evidence, counted = _count(session, item)
+        _extension_taken(session, item)
+        evidence = _evidence(session, item)
+        counted = _count(session, evidence)
         _unconfirmed_void(session, at=at)
         charged = holds_settle(
             _bought(session), seconds=counted.seconds, bill=bill_of(session), reason=_why(session, counted), at=at
@@ -59,33 +63,53 @@ def session_correct(*, session: Session, item: LookItem, at: datetime) -> int:
     source = Source(item.source)
     with transaction.atomic():
         session = _locked(session.pk)
-        before = recorded(launch=session.pk, kind="session")
-        if session.state not in OVER or before is None or not is_news_of(item, session.evidence):
+        if session.state not in OVER or not is_news_of(item, session.evidence):
             return 0
-        Session.objects.filter(pk=session.pk).update(evidence=evidence_key(item, source), ended_at=_moment(item.ended))
-        evidence, counted = _count(session, item)
-        more, beyond = counted.seconds - before.unit_seconds, counted.overrun - before.overrun_seconds
-        if more == 0 and beyond == 0:
+        session.evidence = evidence_key(item, source)
+        changes = {"evidence": session.evidence, "ended_at": _moment(item.ended)}
+        Session.objects.filter(pk=session.pk).update(**changes)
+        reason = f"corrected by the {SOURCE_WORDS[source]}"
+        return _recount(session, _evidence(session, item), source, reason=reason, by=BY_RULE, at=at)
+
+
+def session_recount(*, session: Session, reason: str, by: str, at: datetime) -> int:
+    """
+    Count a settled session anew from the record it was settled by: a declared outage, say, has changed what counts.
+
+    :param by: who answers for it, as the ledger names people
+    :return: the difference charged, in micro-credits; below zero when refunded
+    """
+    with transaction.atomic():
+        session = _locked(session.pk)
+        if session.state not in OVER or not session.evidence:
             return 0
-        number = before.corrections + 1
-        reason = f"corrected by the {SOURCE_WORDS[source]}: {counted.seconds} s instead of {before.unit_seconds} s"
-        bill = bill_of(session)
-        difference = holds_correct(_bought(session), seconds=counted.seconds, bill=bill, reason=reason, number=number, at=at)
-        used = _used(
-            session,
-            evidence,
-            Counted(more, beyond),
-            source=source,
-            record_id=f"{session.pk}:correction-{number}",
-            at=at,
-        )
-        usage_write(used, charged=difference, at=at, corrects=before.latest, reason=reason)
-        note_add(
-            session, f"Corrected: {credits_text(difference)} credits {'charged' if difference > 0 else 'refunded'}.", at=at
-        )
-        audit.event_record(
-            kind="session.corrected", actor=None, about=session.subject, at=at, reason=reason, difference=difference
-        )
+        source, evidence = _evidence_read(session.evidence)
+        ready_at = session.ready_at.timestamp() if session.ready_at else evidence.ready_at
+        evidence = replace(evidence, ready_at=ready_at)
+        return _recount(session, evidence, source, reason=reason, by=by, at=at)
+
+
+def _recount(session: Session, evidence: Evidence, source: Source, *, reason: str, by: str, at: datetime) -> int:
+    before = recorded(launch=session.pk, kind="session")
+    if before is None:
+        return 0
+    counted = _count(session, evidence)
+    more, beyond = counted.seconds - before.unit_seconds, counted.overrun - before.overrun_seconds
+    if more == 0 and beyond == 0:
+        return 0
+    number = before.corrections + 1
+    words = f"{reason}: {counted.seconds} s instead of {before.unit_seconds} s"
+    bill = bill_of(session)
+    parts = [(one.hold, part) for one, part, _ in shares(_bought(session), counted.seconds, rate_per_hour=bill.rate_per_hour)]
+    difference = holds_correct(parts, bill=bill, reason=words, number=number, by=by, at=at)
+    record_id = f"{session.pk}:correction-{number}"
+    used = _used(session, evidence, Counted(more, beyond), source=source, record_id=record_id, at=at)
+    usage_write(used, charged=difference, at=at, corrects=before.latest, reason=words[:300])
+    what = f"{credits_text(abs(difference))} credits {'charged' if difference > 0 else 'refunded'}"
+    note_add(session, f"Corrected: {what}.", at=at)
+    audit.event_record(
+        kind="session.corrected", actor=None, about=session.subject, at=at, reason=words, difference=difference, by=by
+    )
     return difference
 
 
@@ -98,14 +122,35 @@ SOURCE_WORDS = {
 }
 
 
-def _count(session: Session, item: LookItem) -> tuple[Evidence, Counted]:
+def _evidence(session: Session, item: LookItem) -> Evidence:
+    """A report as evidence. The hub's first "ready" stands; a record that lacks it borrows it."""
     assert item.ended is not None  # noqa: S101 (the caller looked)
-    # The hub's first "ready" stands; a record that lacks it borrows it.
     ready_at = session.ready_at.timestamp() if session.ready_at else item.ready_at
-    evidence = Evidence(item.started, ready_at, item.ended, item.reason)
-    deadline = session.deadline.timestamp() if session.deadline else _deadline_of(session, ready_at)
-    stop = session.stop_asked_at.timestamp() if session.stop_asked_at else None
-    return evidence, seconds_counted(evidence, deadline=deadline, stop_asked=stop, stop_reason=session.stop_reason)
+    return Evidence(item.started, ready_at, item.ended, item.reason)
+
+
+def _count(session: Session, evidence: Evidence) -> Counted:
+    begin = evidence.ready_at if evidence.ready_at is not None else evidence.ended
+    return seconds_counted(
+        evidence,
+        deadline=session.deadline.timestamp() if session.deadline else _deadline_of(session, evidence.ready_at),
+        stop_asked=session.stop_asked_at.timestamp() if session.stop_asked_at else None,
+        stop_reason=session.stop_reason,
+        outages=outage_windows(session.resource.site_id, begin=begin, end=max(begin, evidence.ended)),
+    )
+
+
+def _extension_taken(session: Session, item: LookItem) -> None:
+    """An extension the engine took, though its answer never reached us: then its minutes were used, and count."""
+    if session.deadline is None or item.deadline is None:
+        return
+    for hold in session.holds.filter(confirmed=False):
+        deadline = session.deadline + timedelta(minutes=hold.minutes)
+        if item.deadline < deadline.timestamp() - 1:
+            return
+        SessionHold.objects.filter(pk=hold.pk).update(confirmed=True)
+        session.deadline, session.minutes = deadline, session.minutes + hold.minutes
+        Session.objects.filter(pk=session.pk).update(deadline=deadline, minutes=session.minutes)
 
 
 def _unconfirmed_void(session: Session, *, at: datetime) -> None:
@@ -219,10 +264,23 @@ def _moment(seconds: float | None) -> datetime | None:
 
 def evidence_key(item: LookItem, source: Source) -> str:
     """A report in short, so that one that says nothing new is known without reading anything else."""
-    return f"{source}:{item.started}:{item.ready_at}:{item.ended}:{item.reason[:80]}"
+    return "|".join([source, *(_number(n) for n in (item.started, item.ready_at, item.ended)), item.reason[:80]])
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def _evidence_read(key: str) -> tuple[Source, Evidence]:
+    source, started, ready_at, ended, reason = key.split("|", 4)
+    return Source(source), Evidence(
+        float(started) if started else None, float(ready_at) if ready_at else None, float(ended), reason
+    )
 
 
 def is_news_of(item: LookItem, known: str) -> bool:
     """Whether a report differs from the one a session was settled by, and is as good or better."""
-    source, best = Source(item.source), Source(known.partition(":")[0] or Source.LAST_SEEN)
+    if not known:
+        return False  # it was withdrawn before it was sent: there is nothing of it anywhere
+    source, best = Source(item.source), Source(known.partition("|")[0])
     return source.rank <= best.rank and evidence_key(item, source) != known

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from allocations.ledger.models import Transfer
+from allocations.ledger.selectors import balance
 from allocations.projects import services as projects
 from allocations.usage.models import UsageRecord
 from notebooks_svc.metering.counting import SITE_FAULTS, Counted, Evidence, seconds_counted
-from notebooks_svc.sessions import settling
-from notebooks_svc.sessions.models import Session
+from notebooks_svc.sessions import clusters, outages, services, settling
+from notebooks_svc.sessions.doors.agent import AgentUnreachable
+from notebooks_svc.sessions.models import Cluster, Outage, Session
 from notebooks_svc.wire import LookItem
+from portal.accounts.models import Role
+from portal.core.errors import Refusal
+from tests.support import portal
 
 from .conftest import World
 
@@ -195,6 +203,65 @@ def test_a_session_the_site_lost_every_trace_of_is_settled_after_a_healthy_day_b
     world.books()
 
 
+def test_what_went_on_while_portal_and_hub_were_down_is_charged_and_a_declared_outage_is_refunded(world: World) -> None:
+    session = world.ready(minutes=60)
+    world.site.hub_up = False
+    world.site.advance(1800)
+    world.now += timedelta(seconds=1800)
+    world.site.hub_up = True
+    world.stop(session, by=world.colleague)
+    world.run(30)
+    record = UsageRecord.objects.get()
+    assert record.unit_seconds in range(1800, 1830)
+    begin = session.ready_at + timedelta(seconds=600)
+    officer = portal.person("officer", Role.OFFICER, at=world.now)
+    asked = {"site": session.resource.site, "begin": begin, "end": begin + timedelta(seconds=600), "reason": "cooling failed"}
+    with pytest.raises(Refusal, match="Only an officer"):
+        outages.outage_declare(**asked, by=world.founder, at=world.now)
+    refunded = outages.outage_declare(**asked, by=officer, at=world.now)
+    assert refunded == {session.pk: price(record.unit_seconds) - price(record.unit_seconds - 600)}
+    with pytest.raises(Refusal) as refused:
+        outages.outage_declare(**asked, by=officer, at=world.now)
+    assert refused.value.code == "outage_overlaps"
+    assert outages.outage_refund(Outage.objects.get(), at=world.now) == {}
+    assert balance(code=world.allocation.account).adjusted == sum(refunded.values())
+    world.books()
+
+
+def test_an_outage_is_not_charged_by_what_is_settled_or_corrected_after_it(world: World) -> None:
+    officer = portal.person("officer", Role.OFFICER, at=world.now)
+    session = world.ready(minutes=60)
+    world.run(1200, step=5)
+    outages.outage_declare(
+        site=session.resource.site,
+        begin=world.now - timedelta(seconds=700),
+        end=world.now - timedelta(seconds=100),
+        reason="power",
+        by=officer,
+        at=world.now,
+    )
+    world.stop(session, by=world.colleague)
+    world.run(30)
+    session.refresh_from_db()
+    ran = int((session.ended_at - session.ready_at).total_seconds())
+    assert UsageRecord.objects.get().unit_seconds == ran - 600
+    settling.session_correct(session=session, item=report(session, shorter=50), at=world.now)
+    assert sum(r.unit_seconds for r in UsageRecord.objects.all()) == ran - 650
+    world.books()
+
+
+@pytest.mark.parametrize("changes", [{"reason": "  "}, {"end": timedelta(seconds=-1)}, {"end": timedelta(hours=3)}])
+def test_an_outage_that_is_none_is_refused(world: World, changes: dict[str, Any]) -> None:
+    officer = portal.person("officer", Role.OFFICER, at=world.now)
+    site = portal.machine_room(at=world.now)
+    begin = world.now - timedelta(hours=2)
+    end = begin + changes.get("end", timedelta(hours=1))
+    with pytest.raises(Refusal) as refused:
+        outages.outage_declare(site=site, begin=begin, end=end, reason=changes.get("reason", "x"), by=officer, at=world.now)
+    assert refused.value.status == 422
+    assert not Outage.objects.exists()
+
+
 def test_a_record_names_everything_it_was_made_from(world: World) -> None:
     session = ended(world)
     record = UsageRecord.objects.get()
@@ -210,3 +277,130 @@ def test_a_record_names_everything_it_was_made_from(world: World) -> None:
     assert record.kwh > 0
     assert record.gco2e > 0
     assert (record.carbon_basis, record.carbon_vintage) == ("location-based annual production average", "2023")
+
+
+# --- extensions whose answer is lost --------------------------------------------------------------------------------------
+
+
+class Deaf(Exception):
+    """The answer was lost on its way."""
+
+
+def test_an_extension_the_engine_took_counts_even_when_its_answer_never_came(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = world.ready(minutes=5)
+    take = world.site.extend
+
+    def taken_but_unanswered(id: str, *, deadline: float) -> bool:
+        take(id, deadline=deadline)
+        raise AgentUnreachable("the answer was lost")
+
+    monkeypatch.setattr(world.site, "extend", taken_but_unanswered)
+    with pytest.raises(Refusal, match="tried again by itself"):
+        services.session_extend(session=session, by=world.colleague, minutes=10, at=world.now)
+    world.run(960, step=5)
+    session.refresh_from_db()
+    assert (session.state, session.minutes, world.spent()) == ("ended", 15, "1.5")
+    world.books()
+
+
+def test_an_extension_that_is_confirmed_after_the_session_was_settled_charges_nothing(world: World) -> None:
+    session = world.ready(minutes=5)
+    world.site.agent_up = False
+    with pytest.raises(Refusal):
+        services.session_extend(session=session, by=world.colleague, minutes=10, at=world.now)
+    wish = session.holds.get(confirmed=False)
+    world.site.agent_up = True
+    session.refresh_from_db()
+    Session.objects.filter(pk=session.pk).update(due_at=world.now + timedelta(days=1))  # the worker that waited for the answer
+    world.run(330, step=15, look_every=15)
+    stale = Session.objects.get(pk=session.pk)
+    assert stale.state == "ended"
+    with pytest.raises(Refusal, match="ended already"):
+        services.extension_confirm(session=session, wish=wish, at=world.now)
+    assert (world.spent(), world.balance().held) == ("0.5", 0)
+    world.books()
+
+
+# --- clusters -------------------------------------------------------------------------------------------------------------
+
+
+def ended_cluster(world: World, *, ran: int, minutes: int = 120) -> Cluster:
+    """A cluster with one worker that ran so long, was stopped, and is settled."""
+    session = world.ready(minutes=minutes)
+    cluster = clusters.cluster_grant(launch=session.pk, hub_username=session.user.hub_username, at=world.now)
+    clusters.cluster_claim(id=cluster.pk, gateway_name="g1", at=world.now)
+    for kind, name in (("scheduler", "s"), ("worker", "w0")):
+        world.site.process_start(cluster.pk, f"{cluster.pk}-{name}", kind, lease_end=cluster.lease_end.timestamp())
+    world.run(ran, step=5)
+    clusters.cluster_stop(cluster=cluster, by=world.colleague, reason="person", at=world.now)
+    world.run(40, step=5)
+    cluster.refresh_from_db()
+    assert cluster.state == "ended"
+    return cluster
+
+
+def test_a_journal_that_changes_after_a_cluster_was_settled_refunds_its_last_holds_first(world: World) -> None:
+    cluster = ended_cluster(world, ran=1500)
+    assert cluster.hold_number == 2
+    before, paid = cluster.unit_seconds_posted, cluster.charged
+    worker = world.site.servers[f"{cluster.pk}-w0"]
+    worker.ended -= 1000  # it had died long before
+    world.run(30, step=5)
+    cluster.refresh_from_db()
+    assert cluster.unit_seconds_posted == before - 1000
+    assert paid - cluster.charged == pytest.approx(price(1000), abs=3)
+    records = UsageRecord.objects.filter(kind="cluster")
+    assert sum(r.unit_seconds for r in records) == before - 1000
+    assert sum(r.charge for r in records) == cluster.charged
+    world.run(30, step=5)
+    assert UsageRecord.objects.filter(kind="cluster").count() == records.count()
+    world.books()
+
+
+def test_a_journal_that_says_more_charges_at_most_the_holds(world: World) -> None:
+    cluster = ended_cluster(world, ran=100)
+    held = cluster.hold_amount
+    worker = world.site.servers[f"{cluster.pk}-w0"]
+    worker.ended += 30
+    world.run(30, step=5)
+    cluster.refresh_from_db()
+    assert cluster.charged <= held
+    assert cluster.unit_seconds_posted in range(200, 260)
+    world.books()
+
+
+def test_an_outage_refunds_clusters_too(world: World) -> None:
+    cluster = ended_cluster(world, ran=300)
+    paid = cluster.charged
+    officer = portal.person("officer", Role.OFFICER, at=world.now)
+    begin = cluster.granted_at + timedelta(seconds=60)
+    refunded = outages.outage_declare(
+        site=cluster.session.resource.site,
+        begin=begin,
+        end=begin + timedelta(seconds=120),
+        reason="network",
+        by=officer,
+        at=world.now,
+    )
+    assert set(refunded) == {cluster.pk}  # its session still runs: it is charged without the outage when it ends
+    cluster.refresh_from_db()
+    assert paid - cluster.charged == refunded[cluster.pk] == pytest.approx(price(240), abs=2)
+    adjust = Transfer.objects.get(kind="adjust")
+    assert (adjust.by, "network" in adjust.reason) == (f"person:{officer.pk}", True)
+    world.books()
+
+
+def test_what_runs_beyond_a_clusters_hold_is_the_providers_overrun(world: World) -> None:
+    session = world.ready(minutes=10)
+    cluster = clusters.cluster_grant(launch=session.pk, hub_username=session.user.hub_username, at=world.now)
+    clusters.cluster_claim(id=cluster.pk, gateway_name="g1", at=world.now)
+    for number in range(9):  # a gateway that starts more workers than it was granted
+        world.site.process_start(cluster.pk, f"{cluster.pk}-w{number}", "worker", lease_end=cluster.lease_end.timestamp())
+    world.run(700, step=5)
+    cluster.refresh_from_db()
+    assert cluster.state == "ended"
+    assert cluster.charged <= Transfer.objects.get(pk=cluster.pk).amount
+    assert sum(r.overrun_seconds for r in UsageRecord.objects.filter(kind="cluster")) > 5 * 500
+    world.books()

@@ -224,6 +224,7 @@ class FakeSite:
             ended=server.ended,
             exit_code=None if server.ended is None else 0,
             reason=server.reason,
+            deadline=server.deadline,
         )
 
     def cancel(self, id: str, *, reason: str) -> bool:
