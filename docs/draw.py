@@ -68,7 +68,9 @@ def house() -> str:
 
 def pictures() -> dict[str, str]:
     """Every picture by name."""
+    from allocations.applications.states import TRANSITIONS as APPLICATION
     from allocations.projects.states import TRANSITIONS as ALLOCATION
+    from allocations.reviews.states import TRANSITIONS as REVIEW
     from notebooks_svc.sessions.states import TRANSITIONS as SESSION
 
     drawn: dict[str, Any] = {
@@ -76,12 +78,10 @@ def pictures() -> dict[str, str]:
         "processes": processes(),
         "session life": life(SESSION),
         "allocation life": life(ALLOCATION),
+        "application life": life(APPLICATION),
+        "review life": life(REVIEW),
     }
-    try:
-        from allocations.applications.states import TRANSITIONS as APPLICATION
-    except ImportError:
-        return drawn
-    return drawn | {"application life": life(APPLICATION)}
+    return drawn
 
 
 def redraw(text: str, drawn: dict[str, str]) -> str:

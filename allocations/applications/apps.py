@@ -3,3 +3,12 @@ from django.apps import AppConfig
 
 class ApplicationsConfig(AppConfig):
     name = "allocations.applications"
+
+    def ready(self) -> None:
+        from portal.web.registry import registry
+
+        registry.menu("Applications", "applications:list", order=30)
+        registry.card("organisation", "allocations.applications.cards.on_organisation", order=10)
+        registry.card("dashboard", "allocations.applications.cards.on_dashboard", order=8)
+        registry.card("call", "allocations.applications.cards.on_call", order=10)
+        registry.sweep("allocations.applications.services.applications_expire", every_s=3600)

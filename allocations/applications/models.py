@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from allocations.calls.models import Call, CallVersion
+from allocations.projects.models import Allocation
 from portal.organisations.models import Organisation
 from portal.web.badges import Badge
 
-from .states import BADGES, OFFICER_BADGES, Outcome, S
+from .states import BADGES, OFFICER_BADGES, OPEN, TURNS, WITH_APPLICANT, Outcome, S, Turn
 
 
 class Application(models.Model):
-    """What an enterprise asks of a call. `revision` grows with every save, so that two who edit cannot overwrite each other."""
+    """
+    What an enterprise asks of a call.
+
+    `revision` grows with every save, and `touched` says at which revision each answer last changed, so that two who edit
+    at once never overwrite each other. `clock_from` and `clock_used` keep the promise: working days already used up before
+    the application was returned, and since when they are counted again.
+    """
 
     code = models.CharField(max_length=20, unique=True)
     call = models.ForeignKey(Call, on_delete=models.PROTECT, related_name="applications")
@@ -20,6 +29,7 @@ class Application(models.Model):
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="applications")
     state = models.CharField(max_length=10, choices=[(s, s) for s in S], default=S.DRAFT)
     revision = models.PositiveIntegerField(default=0)
+    touched = models.JSONField(default=dict)
     title = models.CharField(max_length=160, blank=True)
     answers = models.JSONField(default=dict)
     requested_credits = models.BigIntegerField(null=True, blank=True, help_text="micro-credits")
@@ -32,13 +42,20 @@ class Application(models.Model):
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    submitted_at = models.DateTimeField(null=True, blank=True)
+    submitted_at = models.DateTimeField(null=True, blank=True, help_text="the first time")
+    clock_from = models.DateField(null=True, blank=True)
+    clock_used = models.PositiveSmallIntegerField(default=0)
     returned_at = models.DateTimeField(null=True, blank=True)
     returned_message = models.TextField(blank=True)
+    answer_by = models.DateField(null=True, blank=True, help_text="a returned one that is not sent again by then expires")
     promised_on = models.DateField(null=True, blank=True, help_text="the day by which the applicant will be answered")
+    round = models.PositiveSmallIntegerField(default=1, help_text="grows when an appeal brings new people")
+    person_wanted_at = models.DateTimeField(null=True, blank=True, help_text="a person, not the rule, shall decide")
+    rule_said = models.TextField(blank=True, help_text="why the automatic rule left it to a person")
     outcome = models.CharField(max_length=10, choices=[(o, o) for o in Outcome], blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    allocation = models.OneToOneField(Allocation, null=True, blank=True, on_delete=models.PROTECT, related_name="application")
 
     class Meta:
         constraints = [
@@ -54,19 +71,60 @@ class Application(models.Model):
                 name="applications_credits_asked_are_positive",
                 condition=Q(requested_credits__isnull=True) | Q(requested_credits__gt=0),
             ),
+            models.CheckConstraint(
+                name="applications_the_awarded_have_an_allocation",
+                condition=~Q(outcome=Outcome.AWARDED) | Q(allocation__isnull=False),
+            ),
         ]
-        indexes = [models.Index(fields=["state", "call"], name="applications_queue")]
+        indexes = [
+            models.Index(fields=["state", "call"], name="applications_queue"),
+            models.Index(fields=["state", "promised_on"], name="applications_by_promise"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} {self.title}"
 
     @property
+    def shown_state(self) -> S:
+        """The state as the applicant may know it: a decision is one only once it was published."""
+        state = S(self.state)
+        return S.IN_REVIEW if state == S.DECIDED and self.published_at is None else state
+
+    @property
     def badge(self) -> Badge:
-        return BADGES[S(self.state)]
+        if self.shown_state == S.DECIDED:
+            return Badge("Awarded", "good", "✓") if self.outcome == Outcome.AWARDED else Badge("Not awarded", "bad", "✕")
+        return BADGES[self.shown_state]
 
     @property
     def officer_badge(self) -> Badge:
+        if self.state == S.DECIDED:
+            word = "Awarded" if self.outcome == Outcome.AWARDED else "Rejected"
+            return Badge(word + ("" if self.published_at else ", held"), "good" if word == "Awarded" else "quiet", "●")
         return OFFICER_BADGES[S(self.state)]
+
+    @property
+    def turn(self) -> Turn:
+        """Whose turn it is."""
+        return TURNS[self.shown_state]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def editable(self) -> bool:
+        return self.state in WITH_APPLICANT
+
+    @property
+    def requested(self) -> dict[str, Any]:
+        """What is asked for, by the keys of `asking.py`."""
+        return {
+            "ask-credits": self.requested_credits,
+            "ask-months": self.requested_months,
+            "ask-resources": self.requested_resources,
+            "ask-datasets": self.requested_datasets,
+        }
 
 
 class Snapshot(models.Model):

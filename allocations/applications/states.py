@@ -53,8 +53,29 @@ TRANSITIONS: dict[tuple[S, S], frozenset[Actor]] = {
     (S.RETURNED, S.WITHDRAWN): frozenset({Actor.APPLICANT}),
     (S.DECIDED, S.IN_REVIEW): frozenset({Actor.OFFICER}),  # an appeal was accepted: other people look again
 }
+
+
+class Turn(StrEnum):
+    """Whose turn it is, as a page says it."""
+
+    APPLICANT = "applicant"
+    OFFICER = "officer"
+    REVIEWERS = "reviewers"
+    NOBODY = "nobody"
+
+
+TURNS = {
+    S.DRAFT: Turn.APPLICANT,
+    S.SUBMITTED: Turn.OFFICER,
+    S.RETURNED: Turn.APPLICANT,
+    S.IN_REVIEW: Turn.REVIEWERS,
+    S.DECIDED: Turn.NOBODY,
+    S.WITHDRAWN: Turn.NOBODY,
+    S.EXPIRED: Turn.NOBODY,
+}
 OPEN = (S.DRAFT, S.SUBMITTED, S.RETURNED, S.IN_REVIEW)
 WITH_APPLICANT = (S.DRAFT, S.RETURNED)
+UNDER_WAY = (S.SUBMITTED, S.RETURNED, S.IN_REVIEW)
 
 # What the applicant reads, and what the officer reads.
 BADGES = {

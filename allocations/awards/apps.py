@@ -3,3 +3,14 @@ from django.apps import AppConfig
 
 class AwardsConfig(AppConfig):
     name = "allocations.awards"
+
+    def ready(self) -> None:
+        from allocations.applications.api import EXTRAS
+        from portal.web.registry import registry
+
+        EXTRAS.append("allocations.awards.selectors.api_extras")
+        registry.menu("Queue", "awards:queue", order=32, role="officer")
+        registry.card("dashboard", "allocations.awards.cards.on_dashboard", order=4)
+        registry.card("application", "allocations.awards.cards.decision_on_application", order=5)
+        registry.card("application", "allocations.awards.cards.deciding_on_application", order=30)
+        registry.sweep("allocations.awards.automatic.decide_due", every_s=10)

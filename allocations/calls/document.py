@@ -86,8 +86,19 @@ class OpenApplicationsRule(Part):
     why: str
 
 
+class AwardsFewerRule(Part):
+    """The enterprise had fewer than so many awards within the last months."""
+
+    kind: Literal["awards_fewer"] = "awards_fewer"
+    calls: list[Slug] = Field(default=[], description="under these calls; none named: under this one")
+    fewer_than: int = Field(ge=1)
+    months: int = Field(default=12, ge=1, le=120)
+    why: str
+
+
 EligibilityRule = Annotated[
-    CountryRule | SizeRule | RegistryRule | PriorAwardRule | OpenApplicationsRule, Field(discriminator="kind")
+    CountryRule | SizeRule | RegistryRule | PriorAwardRule | AwardsFewerRule | OpenApplicationsRule,
+    Field(discriminator="kind"),
 ]
 
 
@@ -105,6 +116,7 @@ class Question(Part):
     key: Key
     label: str = Field(max_length=200)
     help: str = ""
+    page: str = Field(default="Your project", max_length=40, description="questions of one page follow each other")
     kind: Literal["text", "long_text", "number", "choice", "choices", "yes_no"] = "text"
     required: bool = True
     words_max: int | None = Field(default=None, ge=1, le=5000)
@@ -211,6 +223,8 @@ class CallDocument(Part):
         keys = [question.key for question in self.form]
         if len(set(keys)) != len(keys):
             raise ValueError("every question needs its own key")
+        if "title" in keys:
+            raise ValueError("the title is asked by the portal itself; name the question otherwise")
         for number, question in enumerate(self.form):
             if question.show_if and question.show_if.key not in keys[:number]:
                 raise ValueError(f"question {question.key} depends on {question.show_if.key}, which is not asked before it")

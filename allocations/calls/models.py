@@ -1,22 +1,61 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
 
+from portal.core.quantities import credits_parse
+from portal.web.badges import Badge
+
 from .document import CallDocument
+from .intake import IntakeState, intake_state
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Call(models.Model):
-    """An invitation to apply. Its rules are in its versions; the newest one is in force for new drafts."""
+    """
+    An invitation to apply. Its rules are in its versions; `current` is in force for new drafts.
+
+    `submitted_count` counts first submissions, so that a call that closes by count closes exactly there.
+    """
 
     slug = models.SlugField(max_length=60, unique=True)
     published = models.BooleanField(default=False)
+    current = models.OneToOneField("CallVersion", null=True, on_delete=models.PROTECT, related_name="+")
+    submitted_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="calls_a_published_call_has_rules",
+                condition=models.Q(published=False) | models.Q(current__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def rules(self) -> CallDocument:
+        """The rules in force for new drafts."""
+        assert self.current is not None  # noqa: S101 (selectors hand out calls with rules only)
+        return self.current.rules
+
+    def intake(self, at: datetime) -> IntakeState:
+        """Whether it takes applications at this moment."""
+        if not self.published:
+            return IntakeState(False, "Not published")
+        return intake_state(intake=self.rules.intake, at=at, submitted=self.submitted_count)
+
+    def badge(self, at: datetime) -> Badge:
+        """How it looks in a list."""
+        state = self.intake(at)
+        return Badge(state.words, "good" if state.open else "quiet", "●" if state.open else "◷")
 
 
 class CallVersion(models.Model):
@@ -39,3 +78,13 @@ class CallVersion(models.Model):
     def rules(self) -> CallDocument:
         """The document, validated."""
         return CallDocument.model_validate(self.document)
+
+    @property
+    def credits_min(self) -> int:
+        """Least that may be asked for, in micro-credits."""
+        return credits_parse(self.rules.amounts.credits_min)
+
+    @property
+    def credits_max(self) -> int:
+        """Most that may be asked for, in micro-credits."""
+        return credits_parse(self.rules.amounts.credits_max)

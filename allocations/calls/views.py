@@ -1,9 +1,48 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+
+from portal.organisations.size_class import size_class
+
+from . import selectors
+from .eligibility import Facts, eligibility
+from .forms import CheckForm
 
 
 def calls_list(request: HttpRequest) -> HttpResponse:
-    """The list."""
-    return render(request, "calls/list.html")
+    """Every published call, for everybody."""
+    now = timezone.now()
+    calls = [(call, call.rules, call.badge(now)) for call in selectors.call_list_public()]
+    calls.sort(key=lambda row: row[0].intake(now).open, reverse=True)
+    return render(request, "calls/list.html", {"calls": calls})
+
+
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
+    """A call as everybody reads it: what it gives, who may apply, how it is decided, and when."""
+    now, user = timezone.now(), request.user if request.user.is_authenticated else None
+    call: Any = selectors.call_get_for_user(slug=slug, user=user)  # type: ignore[arg-type]
+    return render(
+        request,
+        "calls/detail.html",
+        {"call": call, "rules": call.rules, "badge": call.badge(now), "open": call.intake(now).open},
+    )
+
+
+def check(request: HttpRequest) -> HttpResponse:
+    """For which calls does an enterprise with these facts qualify? Nothing is kept, nobody signs in."""
+    form = CheckForm(request.GET or None)
+    answers = []
+    if request.GET and form.is_valid():
+        now, given = timezone.now(), form.cleaned_data
+        size = size_class(
+            headcount=given["headcount"], turnover_eur=given["turnover_eur"], balance_sheet_eur=given["balance_sheet_eur"]
+        )
+        facts = Facts(today=now.date(), country=given["country"], size=size.size, size_reason=size.reason)
+        for call in selectors.call_list_public():
+            found = eligibility(rules=call.rules.eligibility, facts=facts, call=call.slug)
+            answers.append((call, call.rules, call.intake(now), found))
+    return render(request, "calls/check.html", {"form": form, "answers": answers})

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "allocations.datasets",
     "allocations.calls",
     "allocations.applications",
+    "allocations.reviews",
     "allocations.awards",
     "notebooks_svc.sessions",
 ]

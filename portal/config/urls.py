@@ -8,6 +8,10 @@ from portal.api.views import docs, unknown
 api.add_router("", "portal.organisations.api.router")
 api.add_router("", "allocations.projects.api.router")
 api.add_router("", "allocations.usage.api.router")
+api.add_router("", "allocations.calls.api.router")
+api.add_router("", "allocations.applications.api.router")
+api.add_router("", "allocations.reviews.api.router")
+api.add_router("", "allocations.awards.api.router")
 api.add_router("", "notebooks_svc.sessions.api.router")
 
 urlpatterns = [
@@ -20,6 +24,9 @@ urlpatterns = [
     path("", include("allocations.calls.urls")),
     path("", include("allocations.datasets.urls")),
     path("", include("allocations.projects.urls")),
+    path("", include("allocations.applications.urls")),
+    path("", include("allocations.reviews.urls")),
+    path("", include("allocations.awards.urls")),
     path("", include("notebooks_svc.sessions.urls")),
     path("api/v1/docs", docs, name="api_docs"),
     path("api/v1/", api.urls),

@@ -1,0 +1,48 @@
+"""What other pages say about applications."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from allocations.calls.eligibility import eligibility
+from allocations.calls.models import Call
+from allocations.calls.selectors import call_list_public
+from portal.accounts.models import User
+from portal.organisations.models import Organisation
+from portal.organisations.policies import MAY_APPLY, org_role
+
+from . import selectors
+from .states import OPEN
+
+SHOWN = 5
+
+
+def on_organisation(request: HttpRequest, *, organisation: Organisation) -> tuple[str, dict[str, Any]]:
+    """For which calls the enterprise qualifies, and why not for the others."""
+    now, user = timezone.now(), cast("User", request.user)
+    facts = selectors.facts_of(organisation=organisation, today=now.date())
+    rows = [
+        (call, call.rules, call.intake(now), eligibility(rules=call.rules.eligibility, facts=facts, call=call.slug))
+        for call in call_list_public()
+    ]
+    rows.sort(key=lambda row: (row[3].eligible is False, not row[2].open))
+    may_apply = org_role(user=user, organisation_id=organisation.pk) in MAY_APPLY
+    return "applications/card_qualifies.html", {"rows": rows, "may_apply": may_apply}
+
+
+def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
+    """The person's applications that are under way, each with whose turn it is."""
+    user: Any = request.user
+    rows = list(selectors.application_list_for_user(user=user).filter(state__in=OPEN)[: SHOWN + 1])
+    if not rows:
+        return None
+    return "applications/card_mine.html", {"applications": rows[:SHOWN], "more": len(rows) > SHOWN}
+
+
+def on_call(_: HttpRequest, *, call: Call) -> tuple[str, dict[str, Any]] | None:
+    """The button that begins an application."""
+    intake = call.intake(timezone.now())
+    return ("applications/card_apply.html", {"call": call}) if intake.open else None

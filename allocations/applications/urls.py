@@ -1,0 +1,18 @@
+from django.urls import path
+
+from . import views
+
+app_name = "applications"
+urlpatterns = [
+    path("applications/", views.application_list, name="list"),
+    path("apply/<slug:slug>/", views.new, name="new"),
+    path("applications/<str:code>/", views.detail, name="detail"),
+    path("applications/<str:code>/edit/<int:step>/", views.edit, name="edit"),
+    path("applications/<str:code>/edit/<int:step>/save/", views.autosave, name="autosave"),
+    path("applications/<str:code>/check/", views.check, name="check"),
+    path("applications/<str:code>/submit/", views.submit, name="submit"),
+    path("applications/<str:code>/renew/", views.renew, name="renew"),
+    path("applications/<str:code>/withdraw/", views.withdraw, name="withdraw"),
+    path("applications/<str:code>/person/", views.person, name="person"),
+    path("applications/<str:code>/return/", views.give_back, name="return"),
+]

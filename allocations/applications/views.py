@@ -1,0 +1,245 @@
+"""Pages of the applicant: begin, write page by page, look over, send, follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from allocations.calls.answers import answer_words
+from allocations.calls.selectors import call_get_for_user
+from portal.core.errors import Refusal
+from portal.organisations.policies import MAY_APPLY
+from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
+
+from . import drafts, policies, selectors, services
+from .forms import PageForm, ReturnForm, pages
+from .models import Application
+from .reading import content_rows
+from .states import S
+
+PAGE = 25
+
+
+@login_required
+def application_list(request: HttpRequest) -> HttpResponse:
+    """The applications of the person's enterprises, newest first."""
+    user: Any = request.user
+    page = Paginator(selectors.application_list_for_user(user=user), PAGE).get_page(request.GET.get("page"))
+    return render(request, "applications/list.html", {"page": page})
+
+
+@login_required
+def new(request: HttpRequest, slug: str) -> HttpResponse:
+    """Begin an application: whether each enterprise of the person qualifies, and the button that begins."""
+    user: Any = request.user
+    call = call_get_for_user(slug=slug, user=user)
+    now = timezone.now()
+    if request.method == "POST":
+        pk = request.POST.get("organisation", "")
+        organisation = organisation_get_for_user(user=user, pk=int(pk) if pk.isdigit() else 0)
+        application = drafts.draft_create(call=call, organisation=organisation, by=user, at=now)
+        return redirect("applications:edit", code=application.code, step=1)
+    organisations = organisation_list_for_user(user=user).filter(
+        memberships__user=user, memberships__left_at__isnull=True, memberships__role__in=MAY_APPLY
+    )[:10]
+    answers = [(o, selectors.eligibility_of(call=call, organisation=o, today=now.date())) for o in organisations]
+    context = {"call": call, "rules": call.rules, "answers": answers, "intake": call.intake(now)}
+    return render(request, "applications/new.html", context)
+
+
+@login_required
+def edit(request: HttpRequest, code: str, step: int) -> HttpResponse:
+    """One page of the wizard. What is written is kept even where it is wrong."""
+    user: Any = request.user
+    application = _writable(user, code)
+    found = pages(application.version.rules)
+    if not 1 <= step <= len(found):
+        return redirect("applications:check", code=code)
+    page, conflicts = found[step - 1], {}
+    form = PageForm(page, application, request.POST if request.method == "POST" else None)
+    if request.method == "POST":
+        right = form.is_valid()
+        conflicts = _save(application, form, request)
+        if right and not conflicts:
+            after = redirect("applications:edit", code=code, step=step + 1) if step < len(found) else None
+            return after or redirect("applications:check", code=code)
+    return render(
+        request,
+        "applications/edit.html",
+        {
+            "application": application,
+            "form": form,
+            "page": page,
+            "pages": found,
+            "step": step,
+            "conflicts": _conflict_rows(form, conflicts),
+            "stale_rules": application.submitted_at is None and application.version_id != application.call.current_id,
+        },
+        status=422 if form.errors else 409 if conflicts else 200,
+    )
+
+
+@login_required
+@require_POST
+def autosave(request: HttpRequest, code: str, step: int) -> HttpResponse:
+    """Save while the person writes; answers in one line of text, the new revision in X-Version."""
+    user: Any = request.user
+    try:
+        application = _writable(user, code)
+        found = pages(application.version.rules)
+        if not 1 <= step <= len(found):
+            return HttpResponse("There is no such page.", status=404, content_type="text/plain")
+        form = PageForm(found[step - 1], application, request.POST)
+        form.is_valid()
+        conflicts = _save(application, form, request)
+    except Refusal as refusal:
+        return HttpResponse(refusal.message, status=refusal.status, content_type="text/plain")
+    if conflicts:
+        words = f"Somebody else changed “{form.fields[next(iter(conflicts))].label}”. Press Continue to see both."
+        return HttpResponse(words, status=409, content_type="text/plain; charset=utf-8")
+    local = timezone.now().astimezone(user.zone)
+    answer = HttpResponse(f"Saved at {local:%H:%M:%S}.", content_type="text/plain")
+    answer["X-Version"] = str(application.revision)
+    return answer
+
+
+@login_required
+def check(request: HttpRequest, code: str) -> HttpResponse:
+    """Everything on one page before it is sent: what is missing, what will happen, and the button."""
+    user: Any = request.user
+    application = _writable(user, code)
+    problems = drafts.draft_problems(application)
+    return render(
+        request,
+        "applications/check.html",
+        {
+            "application": application,
+            "rules": application.version.rules,
+            "groups": content_rows(application, problems=problems),
+            "problems": problems,
+            "pages": pages(application.version.rules),
+            "stale_rules": application.submitted_at is None and application.version_id != application.call.current_id,
+        },
+    )
+
+
+@login_required
+@require_POST
+def submit(request: HttpRequest, code: str) -> HttpResponse:
+    """Send it. A second press finds it sent and shows the same page."""
+    user: Any = request.user
+    application = selectors.application_get_for_user(user=user, code=code)
+    if application.state not in (S.DRAFT, S.RETURNED):
+        return redirect("applications:detail", code=code)
+    try:
+        services.application_submit(application=application, by=user, at=timezone.now())
+    except Refusal as refusal:
+        if refusal.code == "changed_meanwhile":
+            return redirect("applications:detail", code=code)
+        messages.error(request, refusal.message)
+        return redirect("applications:check", code=code)
+    messages.success(request, "Sent. You have a receipt by mail.")
+    return redirect("applications:detail", code=code)
+
+
+@login_required
+@require_POST
+def renew(request: HttpRequest, code: str) -> HttpResponse:
+    """Bring the draft under the call's newest rules."""
+    user: Any = request.user
+    drafts.draft_renew(application=selectors.application_get_for_user(user=user, code=code), by=user, at=timezone.now())
+    messages.success(request, "Your draft now follows the newest rules. Look it over once more.")
+    return redirect("applications:check", code=code)
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, code: str) -> HttpResponse:
+    """Take it back for good."""
+    user: Any = request.user
+    application = selectors.application_get_for_user(user=user, code=code)
+    if application.state != S.WITHDRAWN:
+        services.application_withdraw(application=application, by=user, at=timezone.now())
+    messages.success(request, f"{application.code} is withdrawn. What you wrote is kept here.")
+    return redirect("applications:detail", code=code)
+
+
+@login_required
+@require_POST
+def person(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask that a person decides."""
+    user: Any = request.user
+    application = selectors.application_get_for_user(user=user, code=code)
+    services.person_want(application=application, by=user, at=timezone.now())
+    messages.success(request, "A person will look at it. The promised day stays the same.")
+    return redirect("applications:detail", code=code)
+
+
+@login_required
+@require_POST
+def give_back(request: HttpRequest, code: str) -> HttpResponse:
+    """An officer returns it to be corrected."""
+    user: Any = request.user
+    application = selectors.application_get_for_user(user=user, code=code)
+    form = ReturnForm(request.POST)
+    message = form.cleaned_data["message"] if form.is_valid() else ""
+    if application.state != S.RETURNED:
+        services.application_return(application=application, message=message, by=user, at=timezone.now())
+    messages.success(request, f"{application.code} is with the applicant again. They were told by mail.")
+    return redirect("applications:detail", code=code)
+
+
+@login_required
+def detail(request: HttpRequest, code: str) -> HttpResponse:
+    """An application: whose turn it is, by when, what was written, and what each reader may do."""
+    user: Any = request.user
+    application = selectors.application_get_for_user(user=user, code=code)
+    officiates = policies.may_officiate(user=user, application=application)
+    return render(
+        request,
+        "applications/detail.html",
+        {
+            "application": application,
+            "rules": application.version.rules,
+            "groups": content_rows(application),
+            "writes": policies.may_write(user=user, application=application),
+            "officiates": officiates,
+            "badge_shown": application.officer_badge if officiates else application.badge,
+            "return_form": ReturnForm() if officiates and application.state in (S.SUBMITTED, S.IN_REVIEW) else None,
+        },
+    )
+
+
+def _writable(user: Any, code: str) -> Application:
+    application = selectors.application_get_for_user(user=user, code=code)
+    policies.check_may_write(user=user, application=application)
+    policies.check_still_editable(application=application)
+    return application
+
+
+def _save(application: Application, form: PageForm, request: HttpRequest) -> dict[str, Any]:
+    version: str = request.POST.get("version", "")
+    user: Any = request.user
+    return drafts.draft_save(
+        application=application,
+        changes=form.written(),
+        base=int(version) if version.isdigit() else 0,
+        by=user,
+        at=timezone.now(),
+    )
+
+
+def _conflict_rows(form: PageForm, conflicts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for key, theirs in conflicts.items():
+        field = form.fields[key]
+        question = getattr(field, "question", None)
+        rows.append((str(field.label), answer_words(question, theirs) if question else str(theirs)))
+    return rows

@@ -1,0 +1,51 @@
+"""What other pages say about decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from allocations.applications.models import Application
+from allocations.applications.policies import may_officiate
+from allocations.applications.states import S
+
+from . import appeals, selectors
+from .forms import DecideForm
+
+
+def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
+    """For officers: what waits, and what is late."""
+    user: Any = request.user
+    if "officer" not in user.role_set:
+        return None
+    waiting = selectors.waiting_for_officer(user=user, today=timezone.now().date())
+    return "awards/card_officer.html", {"waiting": waiting, "pools": selectors.pools()}
+
+
+def decision_on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """The decision, for all who may know it; an open appeal, for officers."""
+    user: Any = request.user
+    officiates = may_officiate(user=user, application=application)
+    decision = appeals.decision_of(application)
+    if decision is None or (application.published_at is None and not officiates):
+        return None
+    return "awards/card_decision.html", {
+        "decision": decision,
+        "appeal": getattr(decision, "appeal", None),
+        "officiates": officiates,
+    }
+
+
+def deciding_on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """The form that decides."""
+    user: Any = request.user
+    if application.state not in (S.SUBMITTED, S.IN_REVIEW) or not may_officiate(user=user, application=application):
+        return None
+    pool = application.version.rules.pool
+    return "awards/card_decide.html", {
+        "form": DecideForm(application),
+        "pool": pool,
+        "left": selectors.pools().get(pool),
+    }

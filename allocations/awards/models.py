@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from allocations.applications.models import Application
+from allocations.applications.states import Outcome
+from allocations.projects.models import Allocation
+from portal.web.badges import Badge
+
+
+class Decision(models.Model):
+    """
+    What was decided on an application, never edited; an appeal brings a second one.
+
+    `by` is the officer; a decision by rule has none and keeps the rule's words as they stood.
+    """
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="decisions")
+    number = models.PositiveSmallIntegerField(default=1)
+    outcome = models.CharField(max_length=10, choices=[(o, o) for o in Outcome])
+    credits = models.BigIntegerField(default=0, help_text="micro-credits awarded")
+    months = models.PositiveSmallIntegerField(null=True, blank=True)
+    resources = models.JSONField(default=list)
+    datasets = models.JSONField(default=list)
+    reason = models.TextField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    automatic = models.BooleanField(default=False)
+    rule_words = models.TextField(blank=True)
+    at = models.DateTimeField()
+    allocation = models.ForeignKey(Allocation, null=True, blank=True, on_delete=models.PROTECT, related_name="decisions")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["application", "number"], name="awards_decisions_are_numbered_once"),
+            models.CheckConstraint(name="awards_every_decision_has_a_reason", condition=~Q(reason="")),
+            models.CheckConstraint(
+                name="awards_an_award_has_credits_and_an_allocation",
+                condition=(Q(outcome=Outcome.AWARDED) & Q(credits__gt=0) & Q(allocation__isnull=False))
+                | (Q(outcome=Outcome.REJECTED) & Q(credits=0)),
+            ),
+            models.CheckConstraint(
+                name="awards_a_rule_has_words_and_can_only_say_yes",
+                condition=Q(automatic=False) | (~Q(rule_words="") & Q(outcome=Outcome.AWARDED)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.application_id} #{self.number}: {self.outcome}"
+
+    @property
+    def badge(self) -> Badge:
+        return Badge("Awarded", "good", "✓") if self.outcome == Outcome.AWARDED else Badge("Not awarded", "bad", "✕")
+
+
+class Appeal(models.Model):
+    """A person asks that other people look at a decision again. One at a time, within the days of the call."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        ACCEPTED = "accepted", "Accepted: other people look again"
+        DISMISSED = "dismissed", "Dismissed"
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="appeals")
+    decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="appeal")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    text = models.TextField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField()
+    due_on = models.DateField()
+    answer = models.TextField(blank=True)
+    answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="awards_an_answered_appeal_has_its_answer",
+                condition=Q(state="open", answered_at__isnull=True)
+                | (~Q(state="open") & Q(answered_at__isnull=False) & ~Q(answer="")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.application_id}: {self.state}"

@@ -1,0 +1,143 @@
+"""Pages of the officer, and the letter everybody concerned reads."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from allocations.applications.models import Application
+from allocations.applications.policies import may_officiate, may_write
+from allocations.applications.selectors import application_get_for_user
+from allocations.applications.states import S
+from allocations.calls.selectors import call_list_public
+from allocations.reviews.scoring import total
+from allocations.reviews.selectors import reviews_of
+from allocations.reviews.states import S as ReviewS
+from portal.accounts.models import Role, User
+from portal.accounts.policies import check_role
+from portal.core.errors import NotYours, Refusal
+
+from . import appeals, selectors, services
+from .forms import AppealAnswerForm, AppealForm, DecideForm
+from .selectors import QueueAsk
+
+PAGE = 50
+
+
+@login_required
+def queue(request: HttpRequest) -> HttpResponse:
+    """Everything that waits, with filters; beside it what the pools still hold."""
+    user: Any = request.user
+    check_role(user, Role.OFFICER)
+    ask = QueueAsk(*(request.GET.get(name, "")[:80] for name in ("state", "call", "q")))
+    page = Paginator(selectors.queue_for_user(user=user, ask=ask), PAGE).get_page(request.GET.get("page"))
+    given = {"state": ask.state, "call": ask.call, "q": ask.words}
+    return render(
+        request,
+        "awards/queue.html",
+        {
+            "page": page,
+            "ask": ask,
+            "query": urlencode({name: value for name, value in given.items() if value}),
+            "calls": [(call.slug, call.rules.title) for call in call_list_public()],
+            "states": [S.SUBMITTED, S.IN_REVIEW, S.RETURNED, S.DECIDED, S.WITHDRAWN],
+            "pools": selectors.pools(),
+            "appeals": list(selectors.appeals_open(user=user)[:20]),
+            "today": timezone.now().date(),
+        },
+    )
+
+
+@login_required
+@require_POST
+def decide(request: HttpRequest, code: str) -> HttpResponse:
+    """Award or reject. A second press finds it decided and shows the letter."""
+    user: Any = request.user
+    application = application_get_for_user(user=user, code=code)
+    if application.state == S.DECIDED:
+        return redirect("awards:letter", code=code)
+    form = DecideForm(application, request.POST)
+    if form.is_valid():
+        try:
+            _decide(application, form.cleaned_data, by=user)
+        except Refusal as refusal:
+            field = refusal.facts.get("field", "")
+            form.add_error(field if field in form.fields else None, refusal.message)
+        else:
+            messages.success(request, f"{application.code} is decided; the applicant was told by mail.")
+            return redirect("awards:letter", code=code)
+    context = {"application": application, "form": form, "rules": application.version.rules, "pools": selectors.pools()}
+    return render(request, "awards/decide.html", context, status=422)
+
+
+def _decide(application: Application, given: dict[str, Any], *, by: User) -> None:
+    now = timezone.now()
+    if given["outcome"] == "reject":
+        services.application_reject(application=application, reason=given["reason"], by=by, at=now)
+        return
+    terms = services.Terms(given["credits"], given["months"] or 0, given["resources"], given.get("datasets", []))
+    services.application_award(application=application, terms=terms, reason=given["reason"], by=by, at=now)
+
+
+@login_required
+def letter(request: HttpRequest, code: str) -> HttpResponse:
+    """The decision letter: outcome, reasons, scores without names, what to do next, how to appeal."""
+    user: Any = request.user
+    application = application_get_for_user(user=user, code=code)
+    officiates, writes = may_officiate(user=user, application=application), may_write(user=user, application=application)
+    decision = appeals.decision_of(application)
+    if decision is None or (application.published_at is None and not officiates):
+        raise NotYours("decision")
+    rules, now, until = application.version.rules, timezone.now(), appeals.appeal_until(application)
+    criteria = rules.review.criteria if rules.review else []
+    handed = [review for review in reviews_of(application) if review.state == ReviewS.SUBMITTED]
+    appeal = getattr(decision, "appeal", None)
+    return render(
+        request,
+        "awards/letter.html",
+        {
+            "application": application,
+            "decision": decision,
+            "rules": rules,
+            "reviews": [(review, total(criteria, review.scores)) for review in handed],
+            "writes": writes,
+            "appeal": appeal,
+            "appeal_until": until,
+            "appeal_form": AppealForm() if writes and appeal is None and until and now <= until else None,
+        },
+    )
+
+
+@login_required
+@require_POST
+def appeal_new(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask that other people look again."""
+    user: Any = request.user
+    application = application_get_for_user(user=user, code=code)
+    appeals.appeal_create(application=application, text=request.POST.get("text", "")[:10_000], by=user, at=timezone.now())
+    messages.success(request, "Your appeal is with the officers. Somebody who did not decide will answer it.")
+    return redirect("awards:letter", code=code)
+
+
+@login_required
+def appeal(request: HttpRequest, pk: int) -> HttpResponse:
+    """An officer who did not decide answers an appeal."""
+    user: Any = request.user
+    row = selectors.appeal_get_for_officer(user=user, pk=pk)
+    form = AppealAnswerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        appeals.appeal_answer(
+            appeal=row, accepted=given["accepted"] == "yes", answer=given["answer"], by=user, at=timezone.now()
+        )
+        messages.success(request, "Answered; the applicant was told by mail.")
+        return redirect("applications:detail", code=row.application.code)
+    return render(request, "awards/appeal.html", {"appeal": row, "application": row.application, "form": form})

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class ReviewsConfig(AppConfig):
+    name = "allocations.reviews"
+
+    def ready(self) -> None:
+        from allocations.applications.selectors import READERS
+        from portal.web.registry import registry
+
+        READERS.append("allocations.reviews.selectors.readable_applications")
+        registry.menu("Reviews", "reviews:list", order=34, role="reviewer")
+        registry.card("dashboard", "allocations.reviews.cards.on_dashboard", order=6)
+        registry.card("application", "allocations.reviews.cards.on_application", order=20)

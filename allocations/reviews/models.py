@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from allocations.applications.models import Application
+from portal.web.badges import Badge
+
+from .states import BADGES, Conflict, S
+
+
+class Review(models.Model):
+    """
+    One reviewer's judgement of one application. `scores` is `{criterion: {"score": 0…, "reason": "…"}}`, filled while the
+    draft saves itself and final once submitted. `round` grows when an appeal brings new people.
+    """
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reviews")
+    round = models.PositiveSmallIntegerField(default=1)
+    state = models.CharField(max_length=10, choices=[(s, s) for s in S], default=S.INVITED)
+    assigned_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    assigned_at = models.DateTimeField()
+    due_on = models.DateField()
+    declared_at = models.DateTimeField(null=True, blank=True)
+    conflict_kind = models.CharField(max_length=12, choices=[(c, c) for c in Conflict], blank=True)
+    conflict_note = models.TextField(blank=True)
+    scores = models.JSONField(default=dict)
+    recommended_credits = models.BigIntegerField(null=True, blank=True, help_text="micro-credits")
+    comment = models.TextField(blank=True, help_text="for the officer alone")
+    revision = models.PositiveIntegerField(default=0)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["application", "reviewer", "round"], name="reviews_a_person_reviews_once_a_round"),
+            models.CheckConstraint(
+                name="reviews_a_conflict_has_its_kind", condition=~Q(state=S.CONFLICTED) | ~Q(conflict_kind="")
+            ),
+            models.CheckConstraint(
+                name="reviews_the_submitted_have_a_date", condition=~Q(state=S.SUBMITTED) | Q(submitted_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="reviews_recommended_credits_are_not_negative",
+                condition=Q(recommended_credits__isnull=True) | Q(recommended_credits__gte=0),
+            ),
+        ]
+        indexes = [models.Index(fields=["reviewer", "state"], name="reviews_of_a_person")]
+
+    def __str__(self) -> str:
+        return f"{self.application_id} by {self.reviewer_id}"
+
+    @property
+    def badge(self) -> Badge:
+        return BADGES[S(self.state)]

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.support.programme import Programme
+from tests.support.programme import programme as made
+
+
+@pytest.fixture
+def programme(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Programme:
+    """See `Programme`; views and the API ask its clock."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a dozen people per test
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # no collected files are needed
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+    found = made(now)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: found.now)
+    return found
