@@ -13,4 +13,5 @@ class LedgerConfig(AppConfig):
         post_migrate.connect(guards.triggers_install, sender=self)
         registry.health("allocations.ledger.guards.check_triggers")
         registry.sweep("allocations.ledger.services.holds_expire", every_s=5)
+        registry.sweep("allocations.ledger.roots.root_seal_due", every_s=300)
         registry.sweep("allocations.ledger.services.providers_roll_up", every_s=60)

@@ -140,3 +140,34 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transfer_id} {self.state}"
+
+
+class Root(models.Model):
+    """What the heads of all chains were on one day, signed. Never changed (triggers refuse it)."""
+
+    number = models.PositiveIntegerField(unique=True)
+    day = models.DateField(unique=True)
+    at = models.DateTimeField()
+    prev = models.CharField(max_length=64, blank=True)
+    heads = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+    public_key = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"root {self.number} of {self.day}"
+
+
+class RootHead(models.Model):
+    """The end of one chain as a root covers it; written only for chains that have moved since the root before."""
+
+    root = models.ForeignKey(Root, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    seq = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "root"], name="ledger_one_head_per_chain_and_root")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.seq}"

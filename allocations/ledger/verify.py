@@ -7,9 +7,10 @@ Streams: memory does not grow with the number of transfers (only pools, issuers 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,6 +18,7 @@ from django.db import connection, transaction
 from . import guards
 from .chain import transfer_hash
 from .models import Account, Hold, Line, Transfer
+from .roots import RootWrong, roots_prove, sealed_heads
 from .states import AccountKind, HoldState, Move
 
 COLUMNS = (
@@ -47,6 +49,7 @@ class Report:
     transfers: int = 0
     accounts: int = 0
     total: int = 0
+    roots: int = 0
 
 
 @dataclass
@@ -66,16 +69,26 @@ class _Chain:
     corrected: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # settlement → sum of its corrections
 
 
-def verify(*, chain: bool) -> Report:
+def verify(*, chain: bool, copies: Sequence[Path] = (), public_key: str = "") -> Report:
     """
     Replay all transfers as they stood at one moment, while others go on writing.
 
-    :param chain: also recompute every hash, proving that history was not rewritten
-    :raises Difference: at the first balance, hold, line, sequence or hash that does not agree
+    :param chain: also recompute every hash and prove every signed root: history was not rewritten, not even consistently
+    :param copies: files of roots kept elsewhere, which must be the same
+    :param public_key: who must have signed the roots; this installation otherwise
+    :raises Difference: at the first balance, hold, line, sequence, hash or root that does not agree
     """
     guards.check_triggers()
     with _one_moment():
-        return _verify(chain=chain)
+        roots = 0
+        if chain:
+            try:
+                roots = roots_prove(copies=copies, public_key=public_key)
+            except RootWrong as wrong:
+                raise Difference(str(wrong)) from wrong
+        report = _verify(chain=chain)
+        report.roots = roots
+        return report
 
 
 @contextmanager
@@ -138,6 +151,7 @@ def _replay(
     account: Account, rows: Iterator[Any], elsewhere: dict[int, int], rolled: dict[int, int], report: Report, *, hashes: bool
 ) -> _Chain:
     state = _Chain()
+    sealed = sealed_heads(account.pk) if hashes else {}
     for row in rows:
         report.transfers += 1
         state.seq += 1
@@ -157,9 +171,15 @@ def _replay(
                 )
         if hashes:
             _check_hash(account, state, row)
+            if sealed.pop(state.seq, row["hash"]) != row["hash"]:
+                raise Difference(
+                    f"{account.code}: {row['id']} is not the transfer that was sealed; history was rewritten there"
+                )
         state.hash = row["hash"]
     if (state.seq, state.hash) != (account.seq, account.head_hash):
         raise Difference(f"{account.code}: the chain ends at {state.seq}, the account says {account.seq}")
+    if sealed:
+        raise Difference(f"{account.code}: the chain ends at {state.seq}, but {max(sealed)} was sealed; history was cut off")
     return state
 
 

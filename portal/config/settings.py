@@ -30,6 +30,7 @@ HUB_SERVICE_TOKEN = key_file(HOME, "hub_service_token")  # the portal speaks to 
 GATEWAY_SERVICE_TOKEN = key_file(HOME, "gateway_service_token")  # the gateway asks the hub who a token belongs to
 SESSION_TOKEN_KEY = key_file(HOME, "session_token_key")  # tokens that notebooks and workers carry
 OBJECTS_KEY = key_file(HOME, "objects_key")  # signed links of the file store
+LEDGER_ROOT_KEY = key_file(HOME, "ledger_root_key")  # signs the daily root of the ledger
 OIDC_CLIENT_SECRET = key_file(HOME, "oidc_client_secret")
 INSTANCE_ID = key_file(HOME, "instance_id")[:12]  # marks everything this portal starts at a site
 

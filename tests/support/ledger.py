@@ -120,7 +120,8 @@ def open_holds(account: str) -> dict[str, int]:
 
 
 def triggers_remove() -> None:
-    """Take the guards away, so that a test's clean-up may empty the tables. `post_migrate` brings them back."""
+    """Take the guards away, as somebody could who has the database's own password."""
     with connection.cursor() as cursor:
-        for name in guards.SQLITE if connection.vendor == "sqlite" else guards.POSTGRES:
-            cursor.execute(f"DROP TRIGGER IF EXISTS {name}" + ("" if connection.vendor == "sqlite" else f" ON {guards.TABLE}"))
+        for table, statements in guards.triggers_wanted(connection.vendor).items():
+            for name in statements:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if connection.vendor == "postgresql" else ""))

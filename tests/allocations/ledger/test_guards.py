@@ -14,7 +14,7 @@ from allocations.ledger import guards, services
 from allocations.ledger.models import Account, Hold, Line, Transfer
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.verify import Difference, verify
-from tests.support.ledger import PROVIDER, Story
+from tests.support.ledger import PROVIDER, Story, triggers_remove
 
 pytestmark = pytest.mark.django_db
 
@@ -132,9 +132,8 @@ def test_verify_finds_a_hold_that_was_made_away(story: Story) -> None:
 
 
 def test_a_rewritten_history_is_found_by_its_chain(story: Story) -> None:
+    triggers_remove()
     with connection.cursor() as cursor:
-        for name in guards.SQLITE if connection.vendor == "sqlite" else guards.POSTGRES:
-            cursor.execute(f"DROP TRIGGER {name}" + (" ON ledger_transfer" if connection.vendor == "postgresql" else ""))
         cursor.execute("UPDATE ledger_transfer SET reason = 'nothing happened' WHERE id = 'grant-award-7'")
     guards.triggers_install()
     verify(chain=False)
@@ -143,9 +142,8 @@ def test_a_rewritten_history_is_found_by_its_chain(story: Story) -> None:
 
 
 def test_a_removed_transfer_is_found(story: Story) -> None:
+    triggers_remove()
     with connection.cursor() as cursor:
-        for name in guards.SQLITE if connection.vendor == "sqlite" else guards.POSTGRES:
-            cursor.execute(f"DROP TRIGGER {name}" + (" ON ledger_transfer" if connection.vendor == "postgresql" else ""))
         cursor.execute("DELETE FROM ledger_hold WHERE transfer_id = 'session-2'")
         cursor.execute("DELETE FROM ledger_transfer WHERE id = 'session-2-post'")
     guards.triggers_install()
