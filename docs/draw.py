@@ -69,6 +69,7 @@ def house() -> str:
 def pictures() -> dict[str, str]:
     """Every picture by name."""
     from allocations.applications.states import TRANSITIONS as APPLICATION
+    from allocations.datasets.states import TRANSITIONS as ACCESS
     from allocations.projects.states import TRANSITIONS as ALLOCATION
     from allocations.reviews.states import TRANSITIONS as REVIEW
     from notebooks_svc.sessions.states import TRANSITIONS as SESSION
@@ -80,6 +81,7 @@ def pictures() -> dict[str, str]:
         "allocation life": life(ALLOCATION),
         "application life": life(APPLICATION),
         "review life": life(REVIEW),
+        "dataset access life": life(ACCESS),
     }
     return drawn
 

@@ -14,6 +14,8 @@ import pytest
 os.environ.setdefault("COMMONS_HOME", tempfile.mkdtemp(prefix="commons-test-"))
 os.environ.setdefault("COMMONS_PORT_BASE", "64000")  # nothing listens there: a test that forgets its fake finds nobody
 
+from django.conf import settings
+
 from tests.support.needs import needed
 from tests.support.postgres import PostgresMissing, PostgresServer
 from tests.support.up import Up
@@ -22,6 +24,11 @@ HERE = Path(__file__).parent
 # Long ones first, so that two workers end at the same time.
 FIRST = ("embedded", "journeys", "concurrency", "faults")
 MARKS = {"embedded": "embedded", "journeys": "browser", "concurrency": "postgres", "faults": "postgres"}
+
+
+def pytest_configure() -> None:
+    """Passwords are hashed cheaply here: a real hash costs a tenth of a second for each person a test makes."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,4 +3,13 @@ from django.urls import path
 from . import views
 
 app_name = "datasets"
-urlpatterns = [path("datasets/", views.datasets_list, name="list")]
+urlpatterns = [
+    path("datasets/", views.dataset_list, name="list"),
+    path("datasets/<slug:slug>/", views.detail, name="detail"),
+    path("datasets/<slug:slug>/ask/", views.ask, name="ask"),
+    path("datasets/<slug:slug>/croissant.jsonld", views.croissant_file, name="croissant"),
+    path("datasets/<slug:slug>/files/<path:path>", views.download, name="download"),
+    path("dataset-requests/", views.queue, name="queue"),
+    path("dataset-requests/<int:pk>/", views.decide, name="decide"),
+    path("dataset-requests/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
+]

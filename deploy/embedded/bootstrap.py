@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "deploy" / "requirements"
 CLIENT = ROOT / "portal" / "client"
+DEMO_TABLES = ROOT / "allocations" / "datasets" / "demo" / "tables.py"  # needs libraries that only notebooks have
 
 # Commands that need what only tests need (pytest, Playwright, linters).
 TEST_COMMANDS = {"test", "check_all", "bench"}
@@ -149,6 +150,7 @@ def _environment_install(path: Path, kind: str) -> None:
     if kind == "notebook":
         _run([*uv, "--reinstall", "--no-deps", str(CLIENT)])
         _lab_settings_write(path)
+        _run([str(path / "bin" / "python"), str(DEMO_TABLES), str(path / "share" / "commons" / "demo")])
     (path / f".stamp-{kind}").write_text(fingerprint)
     unfinished.unlink()
     say(f"installed {names[kind]}")
@@ -200,7 +202,7 @@ def _fingerprint(kind: str) -> str:
     digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
     digest.update((REQUIREMENTS / f"{kind}.txt").read_bytes())
     if kind == "notebook":
-        for path in [*sorted(CLIENT.rglob("*.py")), CLIENT / "pyproject.toml"]:
+        for path in [*sorted(CLIENT.rglob("*.py")), CLIENT / "pyproject.toml", DEMO_TABLES]:
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -94,6 +94,19 @@ def parts(layout: Layout) -> list[Part]:
             stop_s=3.0,
         ),
         Part(
+            "files",
+            [
+                *gunicorn,
+                "--workers",
+                "1",
+                "--bind",
+                f"127.0.0.1:{layout.port('files')}",
+                "portal.config.files_wsgi:application",
+            ],
+            lambda: answers_http(f"{local}:{layout.port('files')}/health"),
+            after=("prepare",),
+        ),
+        Part(
             "gateway",
             [python, "-m", "dask_gateway_server", "-f", str(ROOT / "notebooks_svc" / "gateway" / "config.py")],
             lambda: answers_http(f"{local}:{layout.port('gateway_api')}/api/health"),

@@ -6,8 +6,10 @@ class SessionsConfig(AppConfig):
     label = "launches"  # `sessions` is Django's own label for web sessions
 
     def ready(self) -> None:
+        from portal.objects.tickets import ticket_kind
         from portal.web.registry import registry
 
+        ticket_kind("s", "notebooks_svc.sessions.data.ticket_check")
         registry.menu("Notebooks", "sessions:list", order=10)
         registry.card("dashboard", "notebooks_svc.sessions.cards.running", order=10)
         registry.card("allocation", "notebooks_svc.sessions.cards.on_allocation", order=10)

@@ -20,6 +20,7 @@ from portal.core.ids import LAUNCH_ID, launch_id_new
 from portal.core.quantities import charge, credits_text
 
 from . import policies
+from .data import check_choice
 from .doors.agent import AgentUnreachable, agent_door
 from .models import Session, SessionHold, SessionNote
 from .quotes import Quote, check_minutes, quote
@@ -63,6 +64,7 @@ def session_launch(
     workers = offer.workers_max if workers_max is None else workers_max
     if not 0 <= workers <= offer.workers_max:
         raise Malformed(f"{offer.profile} has at most {offer.workers_max} Dask workers.", field="workers_max")
+    check_choice(chosen=datasets, allocation=offer.allocation, at=at)
     session = _session_write(id=id, user=user, offer=offer, datasets=datasets, workers_max=workers, at=at)
     return session
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.utils import timezone
 
 from notebooks_svc.wire import ClusterGrant, SeedFile, SessionSpec
 from portal.core.errors import NotYours, Refusal
 
+from .data import datasets_for_session
 from .models import Cluster, Session
 from .start_here import FILE_NAME, start_here
 from .states import BEFORE_READY, Target
@@ -48,7 +50,7 @@ def session_spec(*, launch: str, hub_username: str) -> SessionSpec:
         home=home,
         shared=f"{session.allocation.code}/shared",
         env=_data_env(session_token(session), session),
-        files=[SeedFile(path=FILE_NAME, content=start_here(session))],
+        files=[SeedFile(path=FILE_NAME, content=start_here(datasets_for_session(session, at=timezone.now())))],
         open_path=f"/lab/tree/{FILE_NAME}",
     )
 

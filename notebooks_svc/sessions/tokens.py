@@ -19,6 +19,7 @@ from .models import Cluster, ClusterState, Session
 from .states import S
 
 FORM = re.compile(r"c(?P<kind>[sc])_(?P<id>[sc][0-9a-z]{26})_(?P<generation>\d{1,6})_(?P<mac>[a-z2-7]{52})")
+REF = re.compile(r"(?P<id>[sc][0-9a-z]{26})-(?P<generation>\d{1,6})")
 LIVE = (S.REQUESTED, S.QUEUED, S.STARTING, S.READY)
 
 
@@ -28,6 +29,11 @@ class Bearer:
 
     session: Session
     cluster: Cluster | None = None
+
+    @property
+    def ref(self) -> str:
+        """Who it is, without proof: for tickets that are signed by others and checked with `bearer_alive`."""
+        return f"{self.cluster.pk if self.cluster else self.session.pk}-{self.session.generation}"
 
 
 def session_token(session: Session) -> str:
@@ -48,6 +54,16 @@ def bearer_find(token: str) -> Bearer | None:
     kind, id, generation = match["kind"], match["id"], int(match["generation"])
     if not hmac.compare_digest(_token(kind, id, generation), token):
         return None
+    return _alive(kind, id, generation)
+
+
+def bearer_alive(ref: str) -> Bearer | None:
+    """The bearer a `Bearer.ref` names, or None when its session is over or its person inactive."""
+    match = REF.fullmatch(ref)
+    return _alive(match["id"][0], match["id"], int(match["generation"])) if match else None
+
+
+def _alive(kind: str, id: str, generation: int) -> Bearer | None:
     rows = Session.objects.select_related("user", "allocation__organisation", "resource__site")
     if kind == "s":
         session = rows.filter(pk=id, generation=generation, state__in=LIVE).first()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import site_views, views
+from . import data_views, site_views, views
 
 app_name = "sessions"
 urlpatterns = [
@@ -12,6 +12,9 @@ urlpatterns = [
     path("sessions/<str:id>/stop/", views.stop, name="stop"),
     path("sessions/<str:id>/extend/", views.extend, name="extend"),
     path("clusters/<str:id>/stop/", views.cluster_stop, name="cluster_stop"),
+    # For notebooks and workers, by the token of their session or cluster.
+    path("data/v1/datasets", data_views.datasets, name="data_datasets"),
+    path("data/v1/datasets/<str:slug>", data_views.dataset, name="data_dataset"),
     # For hubs, gateways and the supervisor, by the site token.
     path("site/v1/sessions/<str:launch>/spec", site_views.spec, name="site_spec"),
     path("site/v1/events", site_views.events, name="site_events"),

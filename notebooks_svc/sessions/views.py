@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from allocations.catalogue.selectors import profile_list
+from allocations.datasets.access import readable_datasets
 from allocations.projects import selectors as projects_read
 from allocations.projects.states import S as AllocationState
 from allocations.usage.selectors import usage_totals
@@ -27,7 +28,7 @@ from .quotes import quote
 from .start_here import FILE_NAME
 from .states import BEFORE_READY, OVER, S, Target
 
-PAGE = 25
+PAGE, DATASETS_SHOWN = 25, 50
 EVERY_STARTING_MS, EVERY_RUNNING_MS = 400, 15_000
 
 
@@ -59,8 +60,10 @@ def launch(request: HttpRequest) -> HttpResponse:
     allocation = projects_read.allocation_get_for_user(user=user, code=code)
     resources = list(projects_read.covered_resources(allocation=allocation))
     profiles = list(profile_list())
+    readable = list(readable_datasets(allocation=allocation, at=timezone.now())[:DATASETS_SHOWN])
+    choices: dict[str, Any] = {"resources": resources, "profiles": profiles, "datasets": readable}
     if request.method == "POST" and request.POST.get("go") == "launch":
-        form = LaunchForm(request.POST, resources=resources, profiles=profiles)
+        form = LaunchForm(request.POST, **choices)
         if form.is_valid():
             try:
                 session = services.session_launch(user=user, at=timezone.now(), **form.cleaned_data)
@@ -81,9 +84,9 @@ def launch(request: HttpRequest) -> HttpResponse:
                 "resource": chosen.get("resource", resources[0].resource.slug if resources else ""),
                 "profile": chosen.get("profile", profiles[0].slug),
                 "minutes": chosen.get("minutes", 120),
+                "datasets": request.GET.getlist("datasets") if chosen else [dataset.slug for dataset in readable],
             },
-            resources=resources,
-            profiles=profiles,
+            **choices,
         )
         status = 200
     return render(

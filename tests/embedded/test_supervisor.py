@@ -115,7 +115,7 @@ def test_an_old_python_gets_one_line() -> None:
     assert done.stderr.strip().startswith("Compute Commons needs Python 3.11 or newer; this is 3.9")
 
 
-@pytest.mark.parametrize("part", ["portal", "worker", "reconciler", "hub", "gateway", "agent"])
+@pytest.mark.parametrize("part", ["portal", "files", "worker", "reconciler", "hub", "gateway", "agent"])
 def test_a_killed_part_is_started_again_and_said_so(up: Up, part: str) -> None:
     before = up.parts()[part]["pid"]
     up.kill(part)

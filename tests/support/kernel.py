@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from dataclasses import dataclass, field
+from typing import Self
 
 import aiohttp
 
@@ -27,6 +28,39 @@ def run_in_kernel(url: str, token: str, code: str, *, timeout_s: float = 120) ->
     :param url: the notebook server, ending in `/user/<name>/<launch>/`
     """
     return asyncio.run(_run(url.rstrip("/"), token, code, timeout_s))
+
+
+class LiveKernel:
+    """A kernel that stays, so that cells see each other's names. Shut down at the end."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {"Authorization": f"token {token}"}
+        self.loop = asyncio.new_event_loop()
+
+    def __enter__(self) -> Self:
+        self.loop.run_until_complete(self._open())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.run_until_complete(self._close())
+        self.loop.close()
+
+    def run(self, code: str, *, timeout_s: float = 180) -> Answer:
+        """Run one cell and return what it said."""
+        return self.loop.run_until_complete(asyncio.wait_for(_execute(self.socket, code), timeout_s))
+
+    async def _open(self) -> None:
+        self.http = aiohttp.ClientSession(headers=self.headers)
+        async with self.http.post(f"{self.url}/api/kernels", json={"name": "python3"}) as answer:
+            answer.raise_for_status()
+            self.kernel = (await answer.json())["id"]
+        self.socket = await self.http.ws_connect(f"{self.url}/api/kernels/{self.kernel}/channels", max_msg_size=0)
+
+    async def _close(self) -> None:
+        await self.socket.close()
+        await self.http.delete(f"{self.url}/api/kernels/{self.kernel}")
+        await self.http.close()
 
 
 async def _run(url: str, token: str, code: str, timeout_s: float) -> Answer:

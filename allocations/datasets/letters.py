@@ -1,0 +1,71 @@
+"""What people are told by mail about access, with reasons either way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from portal.accounts.models import User
+from portal.audit import services as audit
+
+from .access import page_url
+from .models import Access
+
+
+def to_steward_requested(access: Access, *, at: datetime) -> None:
+    """A request came in."""
+    _write(
+        access,
+        access.dataset.steward,
+        kind="dataset.requested",
+        subject=f"{access.allocation.organisation} asks for {access.dataset}",
+        body=f"{access.allocation.organisation} ({access.allocation.code}) asks to read {access.dataset}.\n\n"
+        f"Purpose: {access.purpose or 'not said'}\n\nPlease decide by {access.due_on}: {page_url(access.dataset.slug)}",
+        at=at,
+    )
+
+
+def to_applicant_awaiting_terms(access: Access, *, at: datetime) -> None:
+    """The award names it; one click is missing."""
+    _write(
+        access,
+        access.asked_by,
+        kind="dataset.awaiting_terms",
+        subject=f"One click until you can read {access.dataset}",
+        body=f"{access.allocation.code} may read {access.dataset} as soon as one of its people has accepted the terms: "
+        f"{page_url(access.dataset.slug)}",
+        at=at,
+    )
+
+
+def to_applicant_granted(access: Access, *, at: datetime) -> None:
+    """Granted."""
+    said = f"\n\nThe steward writes: {access.reason}" if access.reason else ""
+    _write(
+        access,
+        access.asked_by,
+        kind="dataset.granted",
+        subject=f"{access.allocation.code} may read {access.dataset}",
+        body=f"{access.allocation.code} may read {access.dataset} until {access.granted_until}. It is in reach of every "
+        f"notebook "
+        f"of the allocation at once; running ones need no restart.{said}\n\n{page_url(access.dataset.slug)}",
+        at=at,
+    )
+
+
+def to_applicant_ended(access: Access, *, at: datetime) -> None:
+    """Refused or revoked, with the reason."""
+    word = "refused" if access.state == "rejected" else "ended"
+    _write(
+        access,
+        access.asked_by,
+        kind=f"dataset.{access.state}",
+        subject=f"Access to {access.dataset} was {word}",
+        body=f"The steward {word} the access of {access.allocation.code} to {access.dataset}.\n\nReason: {access.reason}\n\n"
+        f"You may ask again with what is missing: {page_url(access.dataset.slug)}",
+        at=at,
+    )
+
+
+def _write(access: Access, to: User | None, *, kind: str, subject: str, body: str, at: datetime) -> None:
+    if to is not None and to.is_active:
+        audit.letter_queue(kind=kind, to=to, subject=subject[:200], body=body, at=at, about=access.dataset.about)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from allocations.projects.models import Allocation
+from portal.organisations.models import Organisation
+from portal.web.badges import Badge
+
+from .states import BADGES, CLASS_BADGES, OPEN_STATES, A, AccessClass
+
+
+class Dataset(models.Model):
+    """Data under one name. In the catalogue once `published_at` is set; what it holds is in its versions."""
+
+    slug = models.SlugField(max_length=60, unique=True)
+    title = models.CharField(max_length=160)
+    summary = models.CharField(max_length=300)
+    description = models.TextField(blank=True)
+    access_class = models.CharField(max_length=10, choices=[(c, c) for c in AccessClass])
+    commercial_use = models.BooleanField(help_text="whether an enterprise may use it to earn money")
+    commercial_note = models.CharField(max_length=200, blank=True)
+    licence = models.CharField(max_length=60, help_text="SPDX identifier, or LicenseRef-…")
+    licence_url = models.CharField(max_length=300, blank=True)
+    domain = models.CharField(max_length=60)
+    keywords = models.JSONField(default=list, blank=True)
+    country = models.CharField(max_length=2, blank=True, help_text="where it was collected; empty: everywhere")
+    duo_codes = models.JSONField(default=list, blank=True)
+    publisher = models.CharField(max_length=160)
+    organisation = models.ForeignKey(Organisation, null=True, blank=True, on_delete=models.PROTECT, related_name="datasets")
+    steward = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="stewarded")
+    source = models.TextField(blank=True, help_text="provenance: where it comes from and what was done to it")
+    source_url = models.CharField(max_length=300, blank=True)
+    citation = models.TextField(blank=True)
+    preview_public = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    published_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="datasets_what_is_withdrawn_says_why", condition=Q(withdrawn_at__isnull=True) | ~Q(withdrawn_reason="")
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def class_badge(self) -> Badge:
+        return CLASS_BADGES[AccessClass(self.access_class)]
+
+    @property
+    def about(self) -> str:
+        """What events and letters call it."""
+        return f"dataset:{self.slug}"
+
+
+class Terms(models.Model):
+    """The conditions of a dataset. A new text is a new number; what somebody accepted is never changed."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="terms")
+    number = models.PositiveIntegerField()
+    text = models.TextField()
+    published_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "number"], name="datasets_each_terms_have_their_number")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id}: terms {self.number}"
+
+
+class TermsAcceptance(models.Model):
+    """A person accepted terms for an allocation's project. Once per version of the terms."""
+
+    terms = models.ForeignKey(Terms, on_delete=models.PROTECT, related_name="acceptances")
+    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="+")
+    accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    accepted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["terms", "allocation"], name="datasets_terms_are_accepted_once_per_allocation")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.terms_id}: {self.accepted_by_id}"
+
+
+class Version(models.Model):
+    """A state of a dataset that never changes once `published_at` is set."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
+    name = models.CharField(max_length=20)
+    number = models.PositiveIntegerField(help_text="order of versions; the newest is the largest")
+    notes = models.TextField(blank=True)
+    size_bytes = models.BigIntegerField(default=0)
+    file_count = models.PositiveIntegerField(default=0)
+    rows = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    published_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="datasets_each_version_has_its_number"),
+            models.UniqueConstraint(fields=["dataset", "name"], name="datasets_each_version_has_its_name"),
+            models.CheckConstraint(
+                name="datasets_a_withdrawn_version_says_why", condition=Q(withdrawn_at__isnull=True) | ~Q(withdrawn_reason="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id} version {self.name}"
+
+
+class DatasetFile(models.Model):
+    """A file of a version, with what stores do not keep: its sha256 and the columns it has."""
+
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="files")
+    path = models.CharField(max_length=500)
+    key = models.CharField(max_length=700, unique=True, help_text="where it lies in the store")
+    size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=100)
+    description = models.CharField(max_length=300, blank=True)
+    rows = models.BigIntegerField(null=True, blank=True)
+    columns = models.JSONField(default=list, help_text="[{name, type, description, statistics}]")
+    preview = models.JSONField(default=list, help_text="first rows as text; shown only where the owner made it public")
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "path"], name="datasets_each_path_is_in_a_version_once"),
+            models.CheckConstraint(name="datasets_a_sha256_has_64_digits", condition=Q(sha256__regex=r"^[0-9a-f]{64}$")),
+            models.CheckConstraint(name="datasets_no_file_is_empty", condition=Q(size_bytes__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class Access(models.Model):
+    """What an allocation may do with a dataset: asked for, decided, granted until a day, ended. One row for the whole life."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="accesses")
+    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="dataset_accesses")
+    state = models.CharField(max_length=15, choices=[(s, s) for s in A])
+    purpose = models.TextField(blank=True)
+    answers = models.JSONField(default=dict, blank=True)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    asked_at = models.DateTimeField()
+    wished_until = models.DateField(null=True, blank=True)
+    due_on = models.DateField(null=True, blank=True, help_text="by when the steward answers")
+    reminded_at = models.DateTimeField(null=True, blank=True)
+    terms = models.ForeignKey(Terms, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(blank=True)
+    granted_until = models.DateField(null=True, blank=True, help_text="the last day, in UTC")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["dataset", "allocation", "state"],
+                condition=Q(state__in=OPEN_STATES),
+                name="datasets_one_open_access_of_a_kind",
+            ),
+            models.CheckConstraint(
+                name="datasets_a_grant_has_a_last_day", condition=~Q(state=A.GRANTED) | Q(granted_until__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="datasets_a_refusal_has_a_reason", condition=~Q(state__in=[A.REJECTED, A.REVOKED]) | ~Q(reason="")
+            ),
+            models.CheckConstraint(
+                name="datasets_a_waiting_request_has_a_due_date", condition=~Q(state=A.REQUESTED) | Q(due_on__isnull=False)
+            ),
+        ]
+        indexes = [
+            models.Index(F("due_on"), condition=Q(state=A.REQUESTED), name="datasets_requests_by_due"),
+            models.Index(fields=["allocation", "state"], name="datasets_access_of_allocation"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id} for {self.allocation_id}: {self.state}"
+
+    @property
+    def badge(self) -> Badge:
+        return BADGES[A(self.state)]

@@ -1,0 +1,142 @@
+"""Writes about what there is: datasets, terms, and versions that never change once they are published."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.db import transaction
+
+from portal.accounts.models import User
+from portal.audit import services as audit
+from portal.core.errors import Malformed, Refusal
+from portal.objects.door import CHUNK_BYTES, store
+from portal.objects.keys import key_check
+
+from .models import Dataset, DatasetFile, Terms, Version
+
+MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".csv": "text/csv", ".json": "application/json"}
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of a file beside its bytes."""
+
+    path: str
+    description: str = ""
+    rows: int | None = None
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    preview: list[list[str]] = field(default_factory=list)
+
+
+@transaction.atomic
+def dataset_create(*, by: User | None, at: datetime, **values: Any) -> Dataset:
+    """
+    Enter a dataset. It is in nobody's sight until a version is published.
+
+    :raises Malformed: when the slug is taken
+    """
+    if Dataset.objects.filter(slug=values["slug"]).exists():
+        raise Malformed(f"There is a dataset {values['slug']} already; choose another name.", field="slug")
+    dataset = Dataset.objects.create(created_at=at, **values)
+    audit.event_record(kind="dataset.created", actor=by, about=dataset.about, at=at)
+    return dataset
+
+
+@transaction.atomic
+def terms_publish(*, dataset: Dataset, text: str, by: User | None, at: datetime) -> Terms:
+    """Set a new text of the terms. Who accepted the last one keeps what was granted on it; from now on the new one is shown."""
+    last = dataset.terms.first()
+    terms = Terms.objects.create(dataset=dataset, number=last.number + 1 if last else 1, text=text, published_at=at)
+    audit.event_record(kind="dataset.terms_published", actor=by, about=dataset.about, at=at, terms=terms.number)
+    return terms
+
+
+@transaction.atomic
+def version_create(*, dataset: Dataset, name: str, notes: str, by: User | None, at: datetime) -> Version:
+    """Begin a version; files are added until it is published."""
+    last = dataset.versions.first()
+    version = Version.objects.create(
+        dataset=dataset, name=key_check(name), number=last.number + 1 if last else 1, notes=notes, created_at=at
+    )
+    audit.event_record(kind="dataset.version_created", actor=by, about=dataset.about, at=at, version=name)
+    return version
+
+
+def file_add(*, version: Version, facts: FileFacts, source: BinaryIO) -> DatasetFile:
+    """
+    Lay a file into a version that is not published; its sha256 is worked out on the way.
+
+    :raises Malformed: a bad name, an empty file
+    :raises Refusal: `version_published`
+    """
+    if version.published_at is not None:
+        raise Refusal("version_published", f"Version {version.name} is published and never changes. Begin a new one.")
+    key = key_check(f"datasets/{version.dataset.slug}/{version.name}/{facts.path}")
+    hashing = _Hashing(source)
+    found = store().put(key, hashing)  # type: ignore[arg-type]
+    if found.size == 0:
+        store().delete(key)
+        raise Malformed(f"{facts.path} is empty.", field="file")
+    return DatasetFile.objects.create(
+        version=version,
+        path=facts.path,
+        key=key,
+        size_bytes=found.size,
+        sha256=hashing.digest.hexdigest(),
+        media_type=media_type(facts.path),
+        description=facts.description,
+        rows=facts.rows,
+        columns=facts.columns,
+        preview=facts.preview,
+    )
+
+
+@transaction.atomic
+def version_publish(*, version: Version, by: User | None, at: datetime) -> Version:
+    """
+    Publish a version: from now on it never changes, and it is the newest.
+
+    :raises Refusal: `version_empty`, `version_published`
+    """
+    files = list(version.files.all())
+    if not files:
+        raise Refusal("version_empty", "A version needs at least one file.")
+    changed = Version.objects.filter(pk=version.pk, published_at__isnull=True).update(
+        published_at=at, size_bytes=sum(f.size_bytes for f in files), file_count=len(files), rows=_rows(files)
+    )
+    if not changed:
+        raise Refusal("version_published", f"Version {version.name} is published already.")
+    Dataset.objects.filter(pk=version.dataset_id, published_at__isnull=True).update(published_at=at)
+    version.refresh_from_db()
+    about = version.dataset.about
+    audit.event_record(kind="dataset.version_published", actor=by, about=about, at=at, version=version.name)
+    return version
+
+
+def _rows(files: list[DatasetFile]) -> int | None:
+    """Rows of the Parquet files, or where there is none of the others: a table is often there twice, as text too."""
+    known = [file for file in files if file.rows is not None]
+    parquet = [file for file in known if file.path.endswith(".parquet")]
+    return sum(file.rows or 0 for file in parquet or known) if known else None
+
+
+def media_type(path: str) -> str:
+    """The media type a file's name says."""
+    return MEDIA_TYPES.get(Path(path).suffix.lower()) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+
+
+class _Hashing:
+    """Reads through, counting the sha256 as the bytes pass."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.source, self.digest = source, hashlib.sha256()
+
+    def read(self, size: int = CHUNK_BYTES) -> bytes:
+        chunk = self.source.read(size)
+        self.digest.update(chunk)
+        return chunk

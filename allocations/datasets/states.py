@@ -1,0 +1,77 @@
+"""The life of an access, from request to end, and the classes of access. Plain Python but for the badges."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from portal.core.errors import Refusal
+from portal.web.badges import Badge
+
+
+class AccessClass(StrEnum):
+    """Who may read a dataset."""
+
+    OPEN = "open"
+    REGISTERED = "registered"
+    CONTROLLED = "controlled"
+
+
+class A(StrEnum):
+    """Where an access is in its life."""
+
+    REQUESTED = "requested"
+    AWAITING_TERMS = "awaiting_terms"
+    GRANTED = "granted"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+class Actor(StrEnum):
+    """Who moves an access."""
+
+    APPLICANT = "applicant"
+    STEWARD = "steward"
+    CLOCK = "clock"
+
+
+OPEN_STATES = (A.REQUESTED, A.AWAITING_TERMS, A.GRANTED)
+
+# Every allowed move, and who may make it. A move that is absent is forbidden.
+TRANSITIONS: dict[tuple[A, A], frozenset[Actor]] = {
+    (A.REQUESTED, A.GRANTED): frozenset({Actor.STEWARD}),
+    (A.REQUESTED, A.REJECTED): frozenset({Actor.STEWARD}),
+    (A.REQUESTED, A.WITHDRAWN): frozenset({Actor.APPLICANT}),
+    (A.AWAITING_TERMS, A.GRANTED): frozenset({Actor.APPLICANT}),
+    (A.AWAITING_TERMS, A.WITHDRAWN): frozenset({Actor.APPLICANT}),
+    (A.GRANTED, A.REVOKED): frozenset({Actor.STEWARD}),
+    (A.GRANTED, A.WITHDRAWN): frozenset({Actor.APPLICANT}),
+    (A.GRANTED, A.EXPIRED): frozenset({Actor.CLOCK}),
+}
+
+BADGES = {
+    A.REQUESTED: Badge("Waiting for the steward", "info", "◷"),
+    A.AWAITING_TERMS: Badge("Waiting for your acceptance", "warn", "◷"),
+    A.GRANTED: Badge("Granted", "good", "●"),
+    A.REJECTED: Badge("Refused", "bad", "✕"),
+    A.WITHDRAWN: Badge("Withdrawn", "quiet", "■"),
+    A.REVOKED: Badge("Revoked", "bad", "✕"),
+    A.EXPIRED: Badge("Ended", "quiet", "■"),
+}
+
+CLASS_BADGES = {
+    AccessClass.OPEN: Badge("Open", "good", "○"),
+    AccessClass.REGISTERED: Badge("Registered: accept the terms", "info", "◐"),
+    AccessClass.CONTROLLED: Badge("Controlled: the steward decides", "warn", "◉"),
+}
+
+
+def check_transition(*, old: A, new: A, actor: Actor) -> None:
+    """
+    Let an allowed move pass.
+
+    :raises Refusal: `move_not_allowed`
+    """
+    if actor not in TRANSITIONS.get((old, new), frozenset()):
+        raise Refusal("move_not_allowed", f"Access that is {old.replace('_', ' ')} cannot become {new} by the {actor}.")

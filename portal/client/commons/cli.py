@@ -1,0 +1,49 @@
+"""`commons`: datasets from a terminal, for R and for everything that is no Python."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from . import portal
+from .dataset import path
+from .filesystem import split
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code. Results go to stdout, what went wrong to stderr in one line."""
+    parser = argparse.ArgumentParser(prog="commons", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("ls", help="what may be read here, or the files of one dataset")
+    listing.add_argument("what", nargs="?", default="", help="commons://<slug>")
+    get = commands.add_parser("get", help="fetch a file to this folder, checked against its sha256")
+    get.add_argument("uri", help="commons://<slug>/<file>")
+    get.add_argument("to", nargs="?", default=".", help="folder or file name")
+    asked = parser.parse_args(argv)
+    try:
+        return {"ls": _ls, "get": _get}[asked.command](asked)
+    except OSError as error:
+        print(f"commons: {error}", file=sys.stderr)
+        return 1
+
+
+def _ls(asked: argparse.Namespace) -> int:
+    if not asked.what:
+        for row in portal.datasets():
+            print(f"commons://{row['slug']}\t{row['access_class']}\t{row['title']}")
+        return 0
+    slug, version, _ = split(asked.what.removeprefix("commons://"))
+    for file in portal.manifest(slug, version).files.values():
+        print(f"{file.size}\t{file.sha256[:12]}\tcommons://{slug}/{file.path}")
+    return 0
+
+
+def _get(asked: argparse.Namespace) -> int:
+    target = Path(asked.to)
+    if target.is_dir():
+        target = target / asked.uri.rpartition("/")[2]
+    shutil.copyfile(path(asked.uri), target)
+    print(target)
+    return 0

@@ -1,0 +1,93 @@
+"""Objects as files in a folder of this machine: the embedded default. It hands out links, not credentials."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from .door import CHUNK_BYTES, NoSuchObject, ObjectInfo
+from .keys import key_check
+from .links import link_sign
+
+DRAFTS = ".drafts"  # no key begins with a dot, so what is half written can never be read
+
+
+class FilesystemStore:
+    """A folder; a key is a path below it."""
+
+    def __init__(self, root: Path, url: str) -> None:
+        self.root, self.url = root, url
+
+    def put(self, key: str, source: BinaryIO) -> ObjectInfo:
+        """Written beside, synced, then renamed: a reader sees the old bytes or the new ones."""
+        target = self._path(key)
+        draft = self._draft()
+        try:
+            with draft.open("wb") as handle:
+                shutil.copyfileobj(source, handle, CHUNK_BYTES)
+                handle.flush()
+                os.fsync(handle.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+        return self.stat(key)
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Size and time of the file."""
+        try:
+            found = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NoSuchObject(key) from None
+        if not os.path.isfile(self._path(key)):
+            raise NoSuchObject(key)
+        etag = f'"{found.st_size:x}-{found.st_mtime_ns:x}"'
+        return ObjectInfo(key, found.st_size, etag, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Walks the folder part of the prefix; only files."""
+        folder = self.root / prefix.rpartition("/")[0]
+        keys = [
+            path.relative_to(self.root).as_posix()
+            for path in folder.rglob("*")
+            if path.is_file() and DRAFTS not in path.relative_to(self.root).parts
+        ]
+        return (self.stat(key) for key in sorted(keys) if key.startswith(prefix))
+
+    def open(self, key: str) -> BinaryIO:
+        """The file, unbuffered, so that a server can hand it to the kernel to send."""
+        try:
+            return self._path(key).open("rb", buffering=0)  # type: ignore[return-value]
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NoSuchObject(key) from None
+
+    def delete(self, key: str) -> None:
+        """Unlink."""
+        self._path(key).unlink(missing_ok=True)
+
+    def move(self, source: str, target: str) -> ObjectInfo:
+        """Rename."""
+        path = self._path(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path(source).replace(path)
+        except FileNotFoundError:
+            raise NoSuchObject(source) from None
+        return self.stat(target)
+
+    def link(self, key: str, *, ticket: str, expires: datetime) -> str:
+        """Signed by this installation, answered by the file store."""
+        return self.url + link_sign(key=key_check(key), ticket=ticket, expires=int(expires.timestamp()))
+
+    def _path(self, key: str) -> Path:
+        return self.root / key_check(key)
+
+    def _draft(self) -> Path:
+        folder = self.root / DRAFTS
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / secrets.token_hex(8)

@@ -1,0 +1,10 @@
+"""Addresses of the file store, which is a server of its own."""
+
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("health", views.health),
+    path("o/<str:stamp>/<path:key>", views.read),
+]
