@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import views
+from . import messages, views
 
 app_name = "applications"
 urlpatterns = [
@@ -15,4 +15,7 @@ urlpatterns = [
     path("applications/<str:code>/withdraw/", views.withdraw, name="withdraw"),
     path("applications/<str:code>/person/", views.person, name="person"),
     path("applications/<str:code>/return/", views.give_back, name="return"),
+    path("applications/<str:code>/history/", views.history_page, name="history"),
+    path("applications/<str:code>/message/", messages.message, name="message"),
+    path("allocations/<str:code>/message/", messages.allocation_message, name="allocation_message"),
 ]

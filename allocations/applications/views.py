@@ -7,19 +7,20 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from allocations.calls.answers import answer_words
 from allocations.calls.selectors import call_get_for_user
-from portal.core.errors import Refusal
-from portal.organisations.policies import MAY_APPLY
+from portal.core.errors import NotYours, Refusal
+from portal.organisations.policies import MAY_APPLY, org_role
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
 from . import drafts, policies, selectors, services
 from .forms import PageForm, ReturnForm, pages
+from .history import history, history_csv, history_rows
 from .models import Application
 from .reading import content_rows
 from .states import S
@@ -211,10 +212,30 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
             "groups": content_rows(application),
             "writes": policies.may_write(user=user, application=application),
             "officiates": officiates,
+            "inside": org_role(user=user, organisation_id=application.organisation_id) is not None,
             "badge_shown": application.officer_badge if officiates else application.badge,
             "return_form": ReturnForm() if officiates and application.state in (S.SUBMITTED, S.IN_REVIEW) else None,
         },
     )
+
+
+@login_required
+def history_page(request: HttpRequest, code: str) -> HttpResponse:
+    """Everything that touched an application; `?as=csv` or `?as=json` for a file."""
+    user: Any = request.user
+    application = selectors.application_get_for_user(user=user, code=code)
+    inside = org_role(user=user, organisation_id=application.organisation_id) is not None
+    if not inside and not policies.may_officiate(user=user, application=application):
+        raise NotYours("application")
+    steps = history(application=application, user=user)
+    wanted = request.GET.get("as", "")
+    if wanted == "json":
+        return JsonResponse({"application": application.code, "history": history_rows(steps)})
+    if wanted == "csv":
+        answer = HttpResponse(history_csv(steps), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="{application.code}-history.csv"'
+        return answer
+    return render(request, "applications/history.html", {"application": application, "steps": steps})
 
 
 def _writable(user: Any, code: str) -> Application:

@@ -18,17 +18,24 @@ class DecideForm(forms.Form):
     def __init__(self, application: Application, data: Any = None) -> None:
         super().__init__(data)
         asked = application.requested_credits or 0
+        awarding = not (data and data.get("outcome") == "reject")
         self.fields["credits"] = forms.CharField(
             label="Credits",
-            required=False,
+            required=awarding,
             initial=credits_text(asked) if asked else "",
             help_text=f"{credits_text(asked)} were asked for.",
             widget=forms.TextInput(attrs={"inputmode": "decimal"}),
         )
         self.fields["months"] = forms.IntegerField(
-            label="Months", required=False, min_value=1, max_value=60, initial=application.requested_months
+            label="Months", required=awarding, min_value=1, max_value=60, initial=application.requested_months
         )
-        self._several("resources", "Machines", application.version.rules.amounts.resources, application.requested_resources)
+        self._several(
+            "resources",
+            "Machines",
+            application.version.rules.amounts.resources,
+            application.requested_resources,
+            required=awarding,
+        )
         if application.requested_datasets:
             self._several("datasets", "Datasets", application.requested_datasets, application.requested_datasets)
         self.fields["reason"] = forms.CharField(
@@ -38,10 +45,10 @@ class DecideForm(forms.Form):
             help_text="The applicant reads exactly this. If you give less than was asked for, say why.",
         )
 
-    def _several(self, name: str, label: str, offered: list[str], chosen: list[str]) -> None:
+    def _several(self, name: str, label: str, offered: list[str], chosen: list[str], *, required: bool = False) -> None:
         self.fields[name] = forms.MultipleChoiceField(
             label=label,
-            required=False,
+            required=required,
             choices=[(one, one) for one in offered],
             initial=chosen,
             widget=forms.CheckboxSelectMultiple,

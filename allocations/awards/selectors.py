@@ -15,6 +15,9 @@ from allocations.reviews.states import COUNTED
 from allocations.reviews.states import S as ReviewS
 from portal.accounts.models import User
 from portal.core.errors import NotYours
+from portal.core.quantities import credits_text
+from portal.threads.models import Message
+from portal.threads.selectors import waiting_for_staff
 
 from .models import Appeal, Decision
 
@@ -92,8 +95,6 @@ def decisions_of(applications: list[Application]) -> dict[int, Decision]:
 
 def api_extras(applications: list[Application]) -> dict[int, dict[str, object]]:
     """What decisions add to an application's row in the API."""
-    from portal.core.quantities import credits_text
-
     shown = [a for a in applications if a.published_at is not None]
     return {
         pk: {
@@ -111,6 +112,16 @@ def api_extras(applications: list[Application]) -> dict[int, dict[str, object]]:
         }
         for pk, decision in decisions_of(shown).items()
     }
+
+
+def questions() -> list[tuple[str, str, Message]]:
+    """Messages of enterprises that nobody has answered: what about, where, and the message; oldest first."""
+    found = []
+    for prefix, place in (("application:", "/applications/"), ("allocation:", "/allocations/")):
+        for message in waiting_for_staff(prefix=prefix):
+            code = message.about.removeprefix(prefix)
+            found.append((code, f"{place}{code}/#messages", message))
+    return sorted(found, key=lambda row: row[2].at)
 
 
 def pools() -> dict[str, int]:

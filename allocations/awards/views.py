@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -24,9 +26,12 @@ from allocations.reviews.states import S as ReviewS
 from portal.accounts.models import Role, User
 from portal.accounts.policies import check_role
 from portal.core.errors import NotYours, Refusal
+from portal.organisations.policies import org_role
 
 from . import appeals, selectors, services
+from .calendar import calendar_owner, calendar_text, calendar_token, entries
 from .forms import AppealAnswerForm, AppealForm, DecideForm
+from .pdf import letter_pdf
 from .selectors import QueueAsk
 
 PAGE = 50
@@ -50,6 +55,7 @@ def queue(request: HttpRequest) -> HttpResponse:
             "calls": [(call.slug, call.rules.title) for call in call_list_public()],
             "states": [S.SUBMITTED, S.IN_REVIEW, S.RETURNED, S.DECIDED, S.WITHDRAWN],
             "pools": selectors.pools(),
+            "questions": selectors.questions(),
             "appeals": list(selectors.appeals_open(user=user)[:20]),
             "today": timezone.now().date(),
         },
@@ -90,30 +96,54 @@ def _decide(application: Application, given: dict[str, Any], *, by: User) -> Non
 @login_required
 def letter(request: HttpRequest, code: str) -> HttpResponse:
     """The decision letter: outcome, reasons, scores without names, what to do next, how to appeal."""
+    context = _letter(request, code)
+    appealable = context["writes"] and context["appeal"] is None and context["appeal_until"]
+    form = AppealForm() if appealable and timezone.now() <= context["appeal_until"] else None
+    return render(request, "awards/letter.html", {**context, "appeal_form": form})
+
+
+@login_required
+def letter_file(request: HttpRequest, code: str) -> HttpResponse:
+    """The same letter as PDF."""
+    answer = HttpResponse(letter_pdf(_letter(request, code)), content_type="application/pdf")
+    answer["Content-Disposition"] = f'inline; filename="decision-{code}.pdf"'
+    return answer
+
+
+def _letter(request: HttpRequest, code: str) -> dict[str, Any]:
     user: Any = request.user
     application = application_get_for_user(user=user, code=code)
     officiates, writes = may_officiate(user=user, application=application), may_write(user=user, application=application)
+    inside = org_role(user=user, organisation_id=application.organisation_id) is not None
     decision = appeals.decision_of(application)
-    if decision is None or (application.published_at is None and not officiates):
+    if decision is None or not (officiates or (inside and application.published_at)):
         raise NotYours("decision")
-    rules, now, until = application.version.rules, timezone.now(), appeals.appeal_until(application)
+    rules = application.version.rules
     criteria = rules.review.criteria if rules.review else []
     handed = [review for review in reviews_of(application) if review.state == ReviewS.SUBMITTED]
-    appeal = getattr(decision, "appeal", None)
-    return render(
-        request,
-        "awards/letter.html",
-        {
-            "application": application,
-            "decision": decision,
-            "rules": rules,
-            "reviews": [(review, total(criteria, review.scores)) for review in handed],
-            "writes": writes,
-            "appeal": appeal,
-            "appeal_until": until,
-            "appeal_form": AppealForm() if writes and appeal is None and until and now <= until else None,
-        },
-    )
+    return {
+        "application": application,
+        "decision": decision,
+        "rules": rules,
+        "reviews": [(review, total(criteria, review.scores)) for review in handed],
+        "writes": writes,
+        "appeal": getattr(decision, "appeal", None),
+        "appeal_until": appeals.appeal_until(application),
+    }
+
+
+@login_required
+def calendar_page(request: HttpRequest) -> HttpResponse:
+    """The person's deadlines, and the link that puts them into their calendar."""
+    user: Any = request.user
+    url = f"{settings.PORTAL_URL}{reverse('awards:calendar_feed', args=[calendar_token(user)])}"
+    return render(request, "awards/calendar.html", {"entries": entries(user), "url": url})
+
+
+def calendar_feed(_: HttpRequest, token: str) -> HttpResponse:
+    """A person's deadlines for calendar programs, which cannot sign in."""
+    found = entries(calendar_owner(token))
+    return HttpResponse(calendar_text(found, at=timezone.now()), content_type="text/calendar; charset=utf-8")
 
 
 @login_required

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import os
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ CHECKS = [
 PARALLEL = ["-n", "2", "--dist", "loadgroup"]
 # Program → Debian package that brings it.
 PACKAGES = {"chromium": "chromium", "initdb": "postgresql"}
+# Library → Debian package that brings it: letters are drawn as PDF with Pango.
+LIBRARIES = {"pango-1.0": "libpango-1.0-0", "pangoft2-1.0": "libpangoft2-1.0-0", "harfbuzz-subset": "libharfbuzz-subset0"}
 
 
 def run_checks() -> int:
@@ -57,6 +60,7 @@ def run_tests(argv: list[str]) -> int:
 def _machine_prepare() -> None:
     """Install what the suite needs: as root on Debian by apt-get; otherwise tests that need it say so and are skipped."""
     missing = sorted({package for program, package in PACKAGES.items() if not _find(program)})
+    missing += sorted(package for library, package in LIBRARIES.items() if not ctypes.util.find_library(library))
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"installing {', '.join(missing)} for the tests")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "portal.objects",
     "portal.audit",
     "portal.accounts",
+    "portal.threads",
     "portal.organisations",
     "portal.api",
     "allauth",  # after our rooms, whose templates come first

@@ -1,0 +1,115 @@
+"""The thread about an application, and the one about an allocation: between the enterprise and the officers, nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from allocations.projects.models import Allocation
+from allocations.projects.policies import may_use
+from allocations.projects.selectors import allocation_get_for_user
+from portal.accounts.models import Role, User
+from portal.core.errors import NotAllowed
+from portal.organisations.models import Organisation, OrgRole
+from portal.organisations.policies import org_role
+from portal.threads import selectors as threads
+from portal.threads import services
+
+from . import policies, selectors
+from .models import Application
+
+
+def on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """The thread, for the enterprise and for officers; reviewers have no part in it."""
+    user: Any = request.user
+    officiates = policies.may_officiate(user=user, application=application)
+    writes = policies.may_write(user=user, application=application)
+    inside = writes or org_role(user=user, organisation_id=application.organisation_id) is not None
+    if application.submitted_at is None or not (inside or officiates):
+        return None
+    post_to = reverse("applications:message", args=[application.code]) if writes or officiates else ""
+    return _card(user, f"application:{application.code}", post_to, staff=officiates)
+
+
+def on_allocation(request: HttpRequest, *, allocation: Allocation) -> tuple[str, dict[str, Any]] | None:
+    """The thread about an allocation."""
+    user: Any = request.user
+    staff, inside = Role.OFFICER in user.role_set, may_use(user=user, allocation=allocation)
+    if not (staff or inside):
+        return None
+    return _card(
+        user, f"allocation:{allocation.code}", reverse("applications:allocation_message", args=[allocation.code]), staff
+    )
+
+
+def _card(user: User, about: str, post_to: str, staff: bool) -> tuple[str, dict[str, Any]]:
+    shown = threads.thread(about=about)
+    unread = threads.unread_count(user=user, about=about) if shown else 0
+    if unread:
+        services.thread_seen(about=about, by=user, up_to=shown[-1].pk)
+    ask = "Write to the enterprise" if staff else "Write to the officers"
+    return "threads/thread.html", {"messages_shown": shown, "unread": unread, "post_to": post_to, "ask_label": ask}
+
+
+@login_required
+@require_POST
+def message(request: HttpRequest, code: str) -> HttpResponse:
+    """Write about an application."""
+    user: Any = request.user
+    application = selectors.application_get_for_user(user=user, code=code)
+    staff = policies.may_officiate(user=user, application=application)
+    if not staff:
+        policies.check_may_write(user=user, application=application)
+    person = application.submitted_by or application.created_by
+    where = reverse("applications:detail", args=[code])
+    _post(request, f"application:{application.code}", application.code, where, staff=staff, people=[person])
+    return redirect(f"{where}#messages")
+
+
+@login_required
+@require_POST
+def allocation_message(request: HttpRequest, code: str) -> HttpResponse:
+    """Write about an allocation."""
+    user: Any = request.user
+    allocation = allocation_get_for_user(user=user, code=code)
+    inside = may_use(user=user, allocation=allocation)
+    staff = Role.OFFICER in user.role_set and not inside
+    if not (staff or inside):
+        raise NotAllowed("Only the people of this allocation and officers write here.")
+    where = reverse("allocations:detail", args=[code])
+    _post(
+        request, f"allocation:{allocation.code}", allocation.code, where, staff=staff, people=_owners(allocation.organisation)
+    )
+    return redirect(f"{where}#messages")
+
+
+def _post(request: HttpRequest, about: str, title: str, where: str, *, staff: bool, people: Iterable[User]) -> None:
+    user: Any = request.user
+    services.message_post(
+        about=about,
+        title=title,
+        url=f"{settings.PORTAL_URL}{where}",
+        text=request.POST.get("text", ""),
+        staff=staff,
+        to=people if staff else _answering(about),
+        by=user,
+        at=timezone.now(),
+    )
+
+
+def _answering(about: str) -> list[User]:
+    """The officer who wrote last in the thread; before anybody did, it waits in the queue of all."""
+    return [m.author for m in reversed(threads.thread(about=about)) if m.staff and m.author][:1]
+
+
+def _owners(organisation: Organisation) -> list[User]:
+    rows = organisation.memberships.filter(role=OrgRole.OWNER, left_at__isnull=True).select_related("user")
+    return [row.user for row in rows]

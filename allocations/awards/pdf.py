@@ -1,0 +1,42 @@
+"""A letter as PDF, drawn by WeasyPrint from the same template as the page. Nothing is fetched from anywhere while drawing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from portal.core.errors import Refusal
+
+STYLE = """
+@page { size: A4; margin: 25mm 22mm; @bottom-center { content: counter(page) " / " counter(pages); font: 8pt sans-serif } }
+body { font: 10.5pt/1.5 sans-serif; color: #17242b }
+h1 { font-size: 17pt; line-height: 1.2 } h2 { font-size: 12.5pt; margin: 1.3em 0 .3em }
+h3 { font-size: 10.5pt; margin: .8em 0 .2em } p { margin: 0 0 .7em } .soft { color: #4d5f69 } .lead { font-size: 12pt }
+dl { display: grid; grid-template-columns: 35mm 1fr; gap: 1mm 5mm } dd { margin: 0 } .prose { white-space: pre-line }
+.notice { border: 1px solid #888; padding: 3mm } .actions, .badge { display: none }
+"""
+
+
+def letter_pdf(context: dict[str, Any]) -> bytes:
+    """
+    The decision letter as PDF.
+
+    :raises Refusal: `pdf_unavailable` where the machine lacks Pango
+    """
+    try:
+        from weasyprint import CSS, HTML
+    except OSError:
+        raise Refusal(
+            "pdf_unavailable",
+            "This machine cannot draw PDF: it lacks Pango (Debian: libpango-1.0-0, libpangoft2-1.0-0). "
+            "Print the page instead, or ask the operator.",
+            status=503,
+        ) from None
+    html = render_to_string("awards/letter_body.html", {**context, "printed": True})
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Decision</title><body>{html}</body></html>'
+    return HTML(string=page, url_fetcher=_nothing).write_pdf(stylesheets=[CSS(string=STYLE)]) or b""
+
+
+def _nothing(url: str, *_: Any, **__: Any) -> Any:
+    raise ValueError(f"a letter fetches nothing: {url}")
