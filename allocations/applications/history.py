@@ -28,6 +28,7 @@ WORDS = {
     "application.left_to_a_person": "The rule left it to a person",
     "application.awarded": "Awarded",
     "application.rejected": "Rejected",
+    "application.taken_back": "A decision was taken back before it was published",
     "application.published": "The decision was published",
     "application.appealed": "Appealed",
     "application.appeal_accepted": "Appeal accepted",
@@ -43,7 +44,8 @@ WORDS = {
     "review.released": "A reviewer was let go",
     "message.posted": "A message was written",
 }
-HELD = frozenset({"application.awarded", "application.rejected"})  # not to be known before they are published
+# Not to be known before they are published.
+HELD = frozenset({"application.awarded", "application.rejected", "application.taken_back"})
 OPEN_FACTS = frozenset({"call", "promised", "message", "credits", "allocation", "reason", "rule", "why", "answer", "version"})
 
 

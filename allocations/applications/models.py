@@ -73,7 +73,8 @@ class Application(models.Model):
             ),
             models.CheckConstraint(
                 name="applications_the_awarded_have_an_allocation",
-                condition=~Q(outcome=Outcome.AWARDED) | Q(allocation__isnull=False),
+                # A decision that is not published yet has its credits set aside, and no allocation that could be seen.
+                condition=~Q(outcome=Outcome.AWARDED) | Q(allocation__isnull=False) | Q(published_at__isnull=True),
             ),
         ]
         indexes = [

@@ -12,6 +12,7 @@ from portal.api.root import caller
 from portal.core.quantities import credits_parse
 
 from . import appeals, services
+from .terms import Terms, asked_terms
 
 router = Router(tags=["decisions"])
 
@@ -25,6 +26,7 @@ class DecideIn(Schema):
     resources: list[str] | None = None
     datasets: list[str] | None = None
     reason: str
+    hold: bool = False
 
 
 class AppealIn(Schema):
@@ -39,16 +41,16 @@ def application_decide(request: HttpRequest, code: str, body: DecideIn) -> dict[
     user, now = caller(request), timezone.now()
     application = application_get_for_user(user=user, code=code)
     if body.outcome == "reject":
-        services.application_reject(application=application, reason=body.reason, by=user, at=now)
+        services.application_reject(application=application, reason=body.reason, by=user, at=now, hold=body.hold)
         return application_row(application)
-    asked = services.asked_terms(application)
-    terms = services.Terms(
+    asked = asked_terms(application)
+    terms = Terms(
         asked.credits if body.credits is None else credits_parse(body.credits),
         asked.months if body.months is None else body.months,
         asked.resources if body.resources is None else body.resources,
         asked.datasets if body.datasets is None else body.datasets,
     )
-    services.application_award(application=application, terms=terms, reason=body.reason, by=user, at=now)
+    services.application_award(application=application, terms=terms, reason=body.reason, by=user, at=now, hold=body.hold)
     return application_row(application)
 
 

@@ -23,7 +23,8 @@ ANSWER_WORKING_DAYS = 10
 
 def decision_of(application: Application) -> Decision | None:
     """The newest decision."""
-    return application.decisions.select_related("allocation", "by").order_by("-number").first()  # type: ignore[attr-defined]
+    rows = application.decisions.filter(taken_back_at=None)  # type: ignore[attr-defined]
+    return rows.select_related("allocation", "by").order_by("-number").first()  # type: ignore[attr-defined]
 
 
 def appeal_until(application: Application) -> datetime | None:

@@ -18,7 +18,8 @@ from portal.audit import services as audit
 from portal.core.errors import Refusal
 from portal.core.quantities import credits_parse, credits_text
 
-from .services import asked_terms, award_write
+from .services import award_write
+from .terms import asked_terms
 
 log = logging.getLogger(__name__)
 REASON = "Decided by rule: every condition of the call is met."

@@ -30,15 +30,16 @@ class Decision(models.Model):
     rule_words = models.TextField(blank=True)
     at = models.DateTimeField()
     allocation = models.ForeignKey(Allocation, null=True, blank=True, on_delete=models.PROTECT, related_name="decisions")
+    earmark = models.CharField(max_length=80, blank=True, help_text="ledger account that holds the credits until publication")
+    taken_back_at = models.DateTimeField(null=True, blank=True, help_text="before it was published; then it counts for nothing")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["application", "number"], name="awards_decisions_are_numbered_once"),
             models.CheckConstraint(name="awards_every_decision_has_a_reason", condition=~Q(reason="")),
             models.CheckConstraint(
-                name="awards_an_award_has_credits_and_an_allocation",
-                condition=(Q(outcome=Outcome.AWARDED) & Q(credits__gt=0) & Q(allocation__isnull=False))
-                | (Q(outcome=Outcome.REJECTED) & Q(credits=0)),
+                name="awards_an_award_has_credits_and_a_rejection_has_none",
+                condition=(Q(outcome=Outcome.AWARDED) & Q(credits__gt=0)) | (Q(outcome=Outcome.REJECTED) & Q(credits=0)),
             ),
             models.CheckConstraint(
                 name="awards_a_rule_has_words_and_can_only_say_yes",

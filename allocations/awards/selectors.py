@@ -89,7 +89,9 @@ def appeal_get_for_officer(*, user: User, pk: int) -> Appeal:
 
 def decisions_of(applications: list[Application]) -> dict[int, Decision]:
     """The newest decision of each application, in one query."""
-    rows = Decision.objects.filter(application__in=[a.pk for a in applications]).select_related("allocation", "by")
+    rows = Decision.objects.filter(application__in=[a.pk for a in applications], taken_back_at=None).select_related(
+        "allocation", "by"
+    )
     return {decision.application_id: decision for decision in rows.order_by("application_id", "number")}
 
 

@@ -5,19 +5,14 @@ the pool, and the datasets asked for become requests. A refusal anywhere changes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
 
-from dateutil.relativedelta import relativedelta
 from django.db import transaction
 
 from allocations.applications import services as applications
 from allocations.applications.models import Application
 from allocations.applications.policies import check_may_officiate
 from allocations.applications.states import Actor, Outcome, S, check_transition
-from allocations.datasets import services as datasets
-from allocations.projects import services as projects
-from allocations.projects.models import Allocation
 from allocations.reviews import services as reviews
 from allocations.reviews.models import Review
 from allocations.reviews.selectors import all_in
@@ -27,38 +22,22 @@ from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, Refusal
 from portal.core.quantities import credits_text
 
-from . import letters
+from . import publishing
 from .models import Decision
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What is awarded. Credits in micro-credits."""
-
-    credits: int
-    months: int
-    resources: list[str]
-    datasets: list[str] = field(default_factory=list)
-
-
-def asked_terms(application: Application) -> Terms:
-    """What was asked for, as terms."""
-    return Terms(
-        application.requested_credits or 0,
-        application.requested_months or 1,
-        list(application.requested_resources),
-        list(application.requested_datasets),
-    )
+from .terms import Terms, asked_terms
 
 
 @transaction.atomic
-def application_award(*, application: Application, terms: Terms, reason: str, by: User, at: datetime) -> Decision:
+def application_award(
+    *, application: Application, terms: Terms, reason: str, by: User, at: datetime, hold: bool = False
+) -> Decision:
     """
     Award, never more than was asked for.
 
+    :param hold: decide now and publish later; the credits are set aside at once
     :raises NotAllowed: not an officer, an officer of the applicant's own, or a reviewer of this application
     :raises Malformed: no reason, or terms beyond what was asked for
-    :raises Refusal: `reviews_missing`, `move_not_allowed`, `changed_meanwhile`
+    :raises Refusal: `reviews_missing`, `move_not_allowed`, `changed_meanwhile`, `appeal_cannot_worsen`
     :raises LedgerRefusal: `exceeds_pool`
     """
     _check_may_decide(application, by)
@@ -66,11 +45,13 @@ def application_award(*, application: Application, terms: Terms, reason: str, by
     _check_terms(application, terms)
     if not all_in(application):
         raise Refusal("reviews_missing", "Not all reviews are in. Wait for them, ask others, or release those not needed.")
-    return award_write(application=application, terms=terms, reason=reason.strip(), by=by, at=at, actor=Actor.OFFICER)
+    return award_write(
+        application=application, terms=terms, reason=reason.strip(), by=by, at=at, actor=Actor.OFFICER, hold=hold
+    )
 
 
 @transaction.atomic
-def application_reject(*, application: Application, reason: str, by: User, at: datetime) -> Decision:
+def application_reject(*, application: Application, reason: str, by: User, at: datetime, hold: bool = False) -> Decision:
     """
     Reject, with a reason the applicant reads. Needs no reviews: what cannot be funded need not wait.
 
@@ -80,17 +61,7 @@ def application_reject(*, application: Application, reason: str, by: User, at: d
     _check_reason(reason)
     if application.allocation_id is not None:
         raise Refusal("appeal_cannot_worsen", "An award stands already; an appeal never takes it away. Award at least as much.")
-    applications.application_move(
-        application=application,
-        new=S.DECIDED,
-        actor=Actor.OFFICER,
-        at=at,
-        outcome=Outcome.REJECTED,
-        decided_at=at,
-        published_at=at,
-        clock_from=None,
-    )
-    reviews.reviews_close(application=application)
+    _decide(application, Outcome.REJECTED, Actor.OFFICER, at=at)
     decision = Decision.objects.create(
         application=application,
         number=_number(application),
@@ -100,7 +71,8 @@ def application_reject(*, application: Application, reason: str, by: User, at: d
         at=at,
     )
     audit.event_record(kind="application.rejected", actor=by, about=f"application:{application.code}", at=at, reason=reason)
-    letters.decided(decision, at=at)
+    if not hold:
+        _publish_now(decision, at=at)
     return decision
 
 
@@ -113,26 +85,18 @@ def award_write(
     at: datetime,
     actor: Actor,
     rule_words: str = "",
+    hold: bool = False,
 ) -> Decision:
     """Everything an award is, inside the caller's transaction. Who may, and how much, was checked before."""
-    allocation = application.allocation or _allocation_make(application, terms, reason=reason, by=by, at=at)
-    if application.allocation is not None:
-        _allocation_raise(allocation, application, terms, reason=reason, by=by, at=at)
-    applications.application_move(
-        application=application,
-        new=S.DECIDED,
-        actor=actor,
-        at=at,
-        outcome=Outcome.AWARDED,
-        allocation=allocation,
-        decided_at=at,
-        published_at=at,
-        clock_from=None,
-    )
-    reviews.reviews_close(application=application)
+    publishing.check_not_worse(application, terms.credits)
+    number = _number(application)
+    earmark = ""
+    if hold and by is not None:
+        earmark = publishing.set_aside(application=application, number=number, credits=terms.credits, by=by, at=at)
+    _decide(application, Outcome.AWARDED, actor, at=at)
     decision = Decision.objects.create(
         application=application,
-        number=_number(application),
+        number=number,
         outcome=Outcome.AWARDED,
         credits=terms.credits,
         months=terms.months,
@@ -143,64 +107,35 @@ def award_write(
         automatic=actor == Actor.RULE,
         rule_words=rule_words,
         at=at,
-        allocation=allocation,
+        earmark=earmark,
     )
-    if terms.datasets:
-        datasets.requests_from_award(
-            allocation=allocation, slugs=terms.datasets, by=application.submitted_by, purpose=application.title, at=at
-        )
+    if not earmark:
+        _publish_now(decision, at=at)
     audit.event_record(
         kind="application.awarded",
         actor=by,
         about=f"application:{application.code}",
         at=at,
         credits=credits_text(terms.credits),
-        allocation=allocation.code,
         reason=reason,
+        **({"allocation": decision.allocation.code} if decision.allocation else {}),
         **({"rule": rule_words} if rule_words else {}),
     )
-    letters.decided(decision, at=at)
     return decision
 
 
-def last_day(start: date, months: int) -> date:
-    """The last day of so many months that begin on `start`."""
-    return start + relativedelta(months=months) - timedelta(days=1)
-
-
-def _allocation_make(application: Application, terms: Terms, *, reason: str, by: User | None, at: datetime) -> Allocation:
-    return projects.allocation_create(
-        title=application.title,
-        organisation=application.organisation,
-        pool=application.version.rules.pool,
-        amount=terms.credits,
-        caps=dict.fromkeys(terms.resources),
-        starts_on=at.date(),
-        ends_on=last_day(at.date(), terms.months),
-        reason=reason,
-        by=by,
-        at=at,
-        subject=f"application:{application.code}",
+def _decide(application: Application, outcome: Outcome, actor: Actor, *, at: datetime) -> None:
+    applications.application_move(
+        application=application, new=S.DECIDED, actor=actor, at=at, outcome=outcome, decided_at=at, clock_from=None
     )
+    reviews.reviews_close(application=application)
 
 
-def _allocation_raise(
-    allocation: Allocation, application: Application, terms: Terms, *, reason: str, by: User | None, at: datetime
-) -> None:
-    """After an appeal: the difference to what was awarded before."""
-    before = Decision.objects.filter(application=application, outcome=Outcome.AWARDED).order_by("-number").first()
-    had = before.credits if before else 0
-    if terms.credits < had:
-        raise Refusal("appeal_cannot_worsen", f"{credits_text(had)} credits were awarded before; award at least as much.")
-    if by is not None and terms.credits > had:
-        projects.allocation_supplement(
-            allocation=allocation,
-            id=f"{allocation.code.lower()}-appeal-{_number(application)}",
-            amount=terms.credits - had,
-            reason=reason,
-            by=by,
-            at=at,
-        )
+def _publish_now(decision: Decision, *, at: datetime) -> None:
+    application = decision.application
+    publishing.deliver(decision=decision, at=at)
+    application.allocation, application.published_at = decision.allocation or application.allocation, at
+    Application.objects.filter(pk=application.pk).update(allocation=application.allocation, published_at=at)
 
 
 def _number(application: Application) -> int:
@@ -212,7 +147,7 @@ def _check_may_decide(application: Application, by: User) -> None:
     check_transition(old=S(application.state), new=S.DECIDED, actor=Actor.OFFICER)
     if Review.objects.filter(application=application, reviewer=by, state__in=COUNTED).exists():
         raise NotAllowed(f"You review {application.code}, so another officer must decide it. Nothing was changed.")
-    if application.decisions.filter(by=by).exists():  # type: ignore[attr-defined]
+    if application.decisions.filter(by=by, taken_back_at=None).exists():  # type: ignore[attr-defined]
         raise NotAllowed(f"You decided {application.code} before; an appeal is decided by other people. Nothing was changed.")
 
 

@@ -1,10 +1,14 @@
 from django.urls import path
 
-from . import views
+from . import panel_views, views
 
 app_name = "awards"
 urlpatterns = [
     path("queue/", views.queue, name="queue"),
+    path("queue/panel/<slug:slug>/", panel_views.panel_page, name="panel"),
+    path("queue/panel/<slug:slug>/decide/", panel_views.panel_decide, name="panel_decide"),
+    path("queue/panel/<slug:slug>/publish/", panel_views.panel_publish, name="panel_publish"),
+    path("applications/<str:code>/take-back/", panel_views.take_back, name="take_back"),
     path("applications/<str:code>/decide/", views.decide, name="decide"),
     path("applications/<str:code>/decision/", views.letter, name="letter"),
     path("applications/<str:code>/appeal/", views.appeal_new, name="appeal_new"),

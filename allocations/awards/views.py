@@ -33,6 +33,7 @@ from .calendar import calendar_owner, calendar_text, calendar_token, entries
 from .forms import AppealAnswerForm, AppealForm, DecideForm
 from .pdf import letter_pdf
 from .selectors import QueueAsk
+from .terms import Terms
 
 PAGE = 50
 
@@ -89,7 +90,7 @@ def _decide(application: Application, given: dict[str, Any], *, by: User) -> Non
     if given["outcome"] == "reject":
         services.application_reject(application=application, reason=given["reason"], by=by, at=now)
         return
-    terms = services.Terms(given["credits"], given["months"] or 0, given["resources"], given.get("datasets", []))
+    terms = Terms(given["credits"], given["months"] or 0, given["resources"], given.get("datasets", []))
     services.application_award(application=application, terms=terms, reason=given["reason"], by=by, at=now)
 
 

@@ -27,6 +27,7 @@ class Review(models.Model):
     conflict_kind = models.CharField(max_length=12, choices=[(c, c) for c in Conflict], blank=True)
     conflict_note = models.TextField(blank=True)
     scores = models.JSONField(default=dict)
+    total = models.FloatField(null=True, blank=True, help_text="weighted, of 100; written when it is handed in")
     recommended_credits = models.BigIntegerField(null=True, blank=True, help_text="micro-credits")
     comment = models.TextField(blank=True, help_text="for the officer alone")
     revision = models.PositiveIntegerField(default=0)

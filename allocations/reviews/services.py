@@ -21,7 +21,7 @@ from portal.core.errors import Malformed, Refusal
 
 from . import policies
 from .models import Review
-from .scoring import scores_check, scores_read
+from .scoring import scores_check, scores_read, total
 from .selectors import reviews_of
 from .states import WAITING, Actor, Conflict, S, check_transition
 
@@ -138,6 +138,7 @@ def review_submit(
         S.SUBMITTED,
         Actor.REVIEWER,
         scores=scores_read(_criteria(review), scores),
+        total=total(_criteria(review), scores_read(_criteria(review), scores)),
         recommended_credits=recommended,
         comment=comment.replace("\x00", "")[:5000],
         revision=review.revision + 1,
@@ -161,7 +162,7 @@ def review_reopen(*, review: Review, reason: str, by: User, at: datetime) -> Non
     _check_in_review(review)
     if not reason.strip():
         raise Malformed("Say why the review is opened again; it is kept.", field="reason")
-    _move(review, S.OPEN, Actor.OFFICER, submitted_at=None)
+    _move(review, S.OPEN, Actor.OFFICER, submitted_at=None, total=None)
     about = f"application:{review.application.code}"
     audit.event_record(kind="review.reopened", actor=by, about=about, at=at, review=review.pk, reason=reason.strip())
     audit.letter_queue(

@@ -12,6 +12,7 @@ from allocations.applications import services as applications
 from allocations.applications.models import Application
 from allocations.awards import services as awards
 from allocations.awards.models import Decision
+from allocations.awards.terms import Terms
 from allocations.calls import services as calls
 from allocations.calls.models import Call
 from allocations.calls.seeds import DEMO
@@ -120,14 +121,14 @@ class Programme:
         reviews.review_submit(
             review=review,
             scores={c.key: {"score": score, "reason": f"{c.title} is sound."} for c in rules.criteria},
-            recommended=recommended * MICRO,
+            recommended=min(recommended * MICRO, review.application.requested_credits or 0),
             by=review.reviewer,
             at=self.now,
         )
 
     def award(self, row: Application, *, credits: int = 300, by: User | None = None) -> Decision:
         """The officer awards."""
-        terms = awards.Terms(credits * MICRO, 3, ["cpu"])
+        terms = Terms(credits * MICRO, 3, ["cpu"])
         return awards.application_award(
             application=row, terms=terms, reason="Less than asked: the plan needs less.", by=by or self.officer, at=self.now
         )

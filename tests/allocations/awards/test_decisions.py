@@ -12,6 +12,7 @@ from allocations.applications.selectors import application_get_for_user
 from allocations.applications.states import S
 from allocations.awards import appeals, automatic, services
 from allocations.awards.models import Appeal, Decision
+from allocations.awards.terms import Terms
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.selectors import balance
 from allocations.ledger.verify import verify
@@ -151,15 +152,15 @@ def test_an_award_waits_for_the_reviews_and_a_rejection_does_not(programme: Prog
 @pytest.mark.parametrize(
     ("terms", "field"),
     [
-        (services.Terms(401 * MICRO, 3, ["cpu"]), "credits"),
-        (services.Terms(0, 3, ["cpu"]), "credits"),
-        (services.Terms(MICRO, 13, ["cpu"]), "months"),
-        (services.Terms(MICRO, 3, []), "resources"),
-        (services.Terms(MICRO, 3, ["moon"]), "resources"),
-        (services.Terms(MICRO, 3, ["cpu"], ["secret"]), "datasets"),
+        (Terms(401 * MICRO, 3, ["cpu"]), "credits"),
+        (Terms(0, 3, ["cpu"]), "credits"),
+        (Terms(MICRO, 13, ["cpu"]), "months"),
+        (Terms(MICRO, 3, []), "resources"),
+        (Terms(MICRO, 3, ["moon"]), "resources"),
+        (Terms(MICRO, 3, ["cpu"], ["secret"]), "datasets"),
     ],
 )
-def test_terms_beyond_what_was_asked_for_are_refused(programme: Programme, terms: services.Terms, field: str) -> None:
+def test_terms_beyond_what_was_asked_for_are_refused(programme: Programme, terms: Terms, field: str) -> None:
     row = programme.judged()
     with pytest.raises(Malformed) as refused:
         services.application_award(application=row, terms=terms, reason="x", by=programme.officer, at=programme.now)
@@ -171,7 +172,7 @@ def test_a_decision_has_a_reason(programme: Programme) -> None:
     row = programme.judged()
     for decide in (
         lambda: services.application_award(
-            application=row, terms=services.Terms(MICRO, 3, ["cpu"]), reason=" ", by=programme.officer, at=programme.now
+            application=row, terms=Terms(MICRO, 3, ["cpu"]), reason=" ", by=programme.officer, at=programme.now
         ),
         lambda: services.application_reject(application=row, reason="", by=programme.officer, at=programme.now),
     ):
