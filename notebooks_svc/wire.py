@@ -11,6 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ProcessKind = Literal["session", "scheduler", "worker"]
+EngineName = Literal["local", "slurm"]
+# A site that lost something says so at the beginning of the reason: what it lost is free.
+SITE_LOST = "site lost"
 
 
 class Payload(BaseModel):
@@ -26,6 +29,32 @@ class SeedFile(Payload):
     content: str
 
 
+class BatchWish(Payload):
+    """
+    What a batch scheduler is told of a launch. Every value comes from the portal's rows and has a form in which no word of the
+    scheduler's own language fits: what a person types never gets here.
+
+    `budget_minutes` are the billing minutes the allocation may still use, held credits included: the scheduler's own fence.
+    """
+
+    hub_username: str = Field(pattern=r"^u[a-z2-7]{16}$")
+    account: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    partition: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")
+    cores: int = Field(ge=1, le=4096)
+    memory_gib: int = Field(ge=1, le=65_536)
+    gpus: int = Field(default=0, ge=0, le=1024)
+    budget_minutes: int = Field(ge=0)
+
+
+class HomeWish(Payload):
+    """A home to be made ready before something starts in it; folders are relative to the site's homes."""
+
+    home: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*/[a-z0-9]+$")
+    shared: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*/shared$")
+    environment: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    files: list[SeedFile] = []
+
+
 class SessionSpec(Payload):
     """What the hub needs to start one session. The portal is the only source; nothing a person sends is added to it."""
 
@@ -33,7 +62,8 @@ class SessionSpec(Payload):
     generation: int
     instance: str
     hub_username: str
-    engine: Literal["local"]
+    engine: EngineName
+    batch: BatchWish | None = None
     cores: int
     memory_gib: int
     gpus: int
@@ -68,8 +98,10 @@ class LookItem(Payload):
     """
     One process group as its journal has it.
 
-    `alive`: it runs. `gone`: it ended, and `ended` says when. `unknown`: the journal could not be read. `source`: whether the
-    scheduler's accounting says so, or our runner's journal. `deadline`: until when the engine lets it run.
+    `alive`: it runs, or waits for a place (then `started` is None, `waiting` says why in plain words, and `starts` is the
+    scheduler's estimate). `gone`: it ended, and `ended` says when. `unknown`: neither can be said. `source`: whether the
+    scheduler's accounting says so, or our runner's journal; `record` is the accounting record (cluster, job, submit time).
+    `deadline`: until when the engine lets it run.
     """
 
     id: str
@@ -84,6 +116,10 @@ class LookItem(Payload):
     reason: str = ""
     source: Literal["scheduler", "journal"] = "journal"
     deadline: float | None = None
+    waiting: str = ""
+    starts: float | None = None
+    node: str = ""
+    record: str = ""
 
 
 class Look(Payload):
@@ -116,6 +152,8 @@ class ClusterGrant(Payload):
     environment: str
     home: str
     env: dict[str, str]
+    engine: EngineName = "local"
+    batch: BatchWish | None = None
 
 
 class ClusterClaim(Payload):
@@ -139,6 +177,8 @@ class RunOrder(Payload):
     boot_s: int | None = None
     deadline: float | None = None
     grace_s: float = 4.0
+    engine: EngineName = "local"
+    batch: BatchWish | None = None
 
 
 class CancelAsk(Payload):
@@ -153,3 +193,41 @@ class ExtendAsk(Payload):
 
     id: str
     deadline: float
+
+
+class TestAsk(Payload):
+    """When would something of this size start? Nothing is submitted."""
+
+    __test__ = False  # the name is Slurm's (`sbatch --test-only`), not pytest's
+
+    batch: BatchWish
+    minutes: int = Field(ge=1, le=2880)
+
+
+class TestAnswer(Payload):
+    """Seconds until it would start, or None when the scheduler cannot say; `refusal` when it would not take it at all."""
+
+    __test__ = False
+
+    starts_in_s: float | None = None
+    refusal: str = ""
+
+
+class MirrorAccount(Payload):
+    """An allocation as the scheduler is to have it: its people, and the billing minutes it may still use."""
+
+    account: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    people: list[str]
+    budget_minutes: int = Field(ge=0)
+
+
+class MirrorAsk(Payload):
+    """All allocations of this portal at a site. What is not named has no people there any more."""
+
+    accounts: list[MirrorAccount]
+
+
+class MirrorAnswer(Payload):
+    """What had to be changed, in words; empty when the scheduler was as it should be."""
+
+    changes: list[str]

@@ -3,6 +3,8 @@ A person's home for one allocation: their files, the team's shared folder, and t
 
 Packages a person installs go into an overlay: an environment of their own whose path ends in the shared one. `%pip install`
 sees what is shared, adds what is missing to the overlay, and never changes the shared environment.
+
+Standard library alone: at a Slurm site this file is copied beside `submit.py` and runs as the person.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import os
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..wire import SeedFile
+if TYPE_CHECKING:
+    from ..wire import SeedFile
 
 OVERLAY = ".packages"
 KERNELS = ".local/share/commons"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..wire import LookItem, RunOrder
+from .folder import EngineFolder
 
 RUNNER = Path(__file__).with_name("runner.py")
 LAUNCH_VARIABLE = "COMMONS_PROCESS"  # marks every process of a group, so that strays of a killed runner are found
@@ -29,12 +30,8 @@ class AlreadyRan(Exception):
     """The id has ended before; an id runs once."""
 
 
-class Engine:
-    """The engine folder of one site."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+class Engine(EngineFolder):
+    """The process groups of this machine."""
 
     def start(self, order: RunOrder, env: dict[str, str]) -> None:
         """
@@ -49,7 +46,7 @@ class Engine:
             return
         if self.runner_lives(order.id):
             return
-        self._write(f"{order.id}.order.json", order.model_dump_json())
+        self.write(f"{order.id}.order.json", order.model_dump_json())
         marked = {**env, LAUNCH_VARIABLE: order.id, INSTANCE_VARIABLE: order.instance}
         # The runner leads a session of its own: Ctrl-C at the supervisor and the death of the hub do not reach it.
         subprocess.Popen(
@@ -61,20 +58,6 @@ class Engine:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-
-    def journal(self, id: str) -> dict[str, Any] | None:
-        """What the runner wrote last, or None before its first line."""
-        try:
-            return json.loads((self.folder / f"{id}.json").read_text())
-        except FileNotFoundError:
-            return None
-
-    def order(self, id: str) -> RunOrder | None:
-        """What was ordered."""
-        try:
-            return RunOrder.model_validate_json((self.folder / f"{id}.order.json").read_text())
-        except FileNotFoundError:
-            return None
 
     def runner_lives(self, id: str) -> bool:
         """Whether a runner holds the id's lock."""
@@ -90,20 +73,16 @@ class Engine:
             os.close(handle)
         return False
 
-    def mark_ready(self, id: str, at: float) -> float:
-        """Write down the first moment the server was reachable; a second call answers the first moment."""
-        return float(self._write_once(f"{id}.ready", repr(at)))
-
     def stop(self, id: str) -> None:
         """Ask the runner to end the group. Safe to repeat."""
         if (self.folder / f"{id}.order.json").exists():
-            self._write_once(f"{id}.stop", repr(time.time()))
+            self.write_once(f"{id}.stop", repr(time.time()))
 
     def extend(self, id: str, deadline: float) -> bool:
         """Move the deadline; False when the group has ended."""
         if not self.runner_lives(id):
             return False
-        self._write(f"{id}.deadline", repr(deadline))
+        self.write(f"{id}.deadline", repr(deadline))
         return True
 
     def look_one(self, id: str) -> LookItem | None:
@@ -146,7 +125,7 @@ class Engine:
             except (OSError, ValueError):
                 complete = False
                 continue
-            if order is None or item is None or order.instance != instance:
+            if order is None or item is None or order.instance != instance or order.engine != "local":
                 continue
             complete = complete and item.state != "unknown"
             items.append(item)
@@ -162,24 +141,6 @@ class Engine:
                     killed += 1
         return killed
 
-    def forget(self, *, older_than: float) -> None:
-        """Remove the files of groups that ended before the given moment."""
-        for path in self.folder.glob("*.order.json"):
-            id = path.name.removesuffix(".order.json")
-            if self._ended_before(id, older_than):
-                for part in self.folder.glob(f"{id}.*"):
-                    part.unlink(missing_ok=True)
-
-    def _ended_before(self, id: str, moment: float) -> bool:
-        # The journal is not written after its last line, so its file time is when the group ended.
-        try:
-            if (self.folder / f"{id}.json").stat().st_mtime >= moment:
-                return False
-            journal = self.journal(id)
-        except (OSError, ValueError):
-            return False
-        return journal is not None and journal["ended"] is not None
-
     def _look_unwritten(self, order: RunOrder) -> LookItem:
         item = LookItem(id=order.id, kind=order.kind, parent=order.parent, state="alive")
         age = time.time() - (self.folder / f"{order.id}.order.json").stat().st_mtime
@@ -191,31 +152,7 @@ class Engine:
     def _close_for_dead_runner(self, journal: dict[str, Any]) -> None:
         _kill_marked(journal["instance"], journal["id"])
         journal.update(ended=journal["seen_alive"] or journal["started"], reason="runner lost")
-        self._write(f"{journal['id']}.json", json.dumps(journal))
-
-    def _ready_mark(self, id: str) -> float | None:
-        try:
-            return float((self.folder / f"{id}.ready").read_text())
-        except (OSError, ValueError):
-            return None
-
-    def _write(self, name: str, text: str) -> None:
-        draft = self.folder / f"{name}.{os.getpid()}.draft"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-            handle.write(text)
-        draft.replace(self.folder / name)
-
-    def _write_once(self, name: str, text: str) -> str:
-        draft = self.folder / f"{name}.{os.getpid()}.{time.monotonic_ns()}.draft"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-            handle.write(text)
-        try:
-            os.link(draft, self.folder / name)
-        except FileExistsError:
-            text = (self.folder / name).read_text()
-        finally:
-            draft.unlink()
-        return text
+        self.write(f"{journal['id']}.json", json.dumps(journal))
 
 
 def _marked_processes(instance: str) -> list[tuple[int, str]]:

@@ -3,7 +3,8 @@ The site agent: what the portal asks of a site beside hub and gateway.
 
     python -m notebooks_svc.agent.server
 
-It keeps nothing in memory: journals hold the truth, so it may be restarted at any moment.
+It keeps nothing in memory: journals hold the truth, so it may be restarted at any moment. An ordinary Unix user will do; at a
+Slurm site it has AdminLevel Operator.
 """
 
 from __future__ import annotations
@@ -20,19 +21,26 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import ValidationError
 
-from ..wire import CancelAsk, ExtendAsk, Look
-from .local import Engine
+from ..wire import CancelAsk, ExtendAsk, Look, MirrorAnswer, MirrorAsk, TestAsk
+from .engines import Engines
+from .slurm.accounts import accounts_read
+from .slurm.asking import test_only
+from .slurm.commands import SlurmRefused, SlurmSilent
+from .slurm.engine import SlurmEngine
+from .slurm.site import site_read
 
 log = logging.getLogger("commons.agent")
 ID = re.compile(r"[sc][0-9a-hjkmnp-tv-z]{26}(-[0-9a-z]{1,40})?")
 KEEP_JOURNALS_S = 7 * 86_400
 STRAYS_EVERY_S = 10
+KEEP_EVERY_S = 1.0
+LOG_TAIL = 16_000
 
 
 class Agent:
     """The routes, for one portal at one site."""
 
-    def __init__(self, *, engine: Engine, instance: str, token: str) -> None:
+    def __init__(self, *, engine: Engines, instance: str, token: str) -> None:
         self.engine, self.instance, self.token = engine, instance, token
 
     def app(self) -> web.Application:
@@ -44,6 +52,9 @@ class Agent:
                 web.get("/v1/look", self._look),
                 web.post("/v1/cancel", self._cancel),
                 web.post("/v1/extend", self._extend),
+                web.get("/v1/log/{id}", self._log),
+                web.post("/v1/test_only", self._test_only),
+                web.post("/v1/accounts_sync", self._accounts_sync),
             ]
         )
         app.cleanup_ctx.append(self._housekeeping)
@@ -60,6 +71,8 @@ class Agent:
             return await handler(request)
         except ValidationError as wrong:
             return web.json_response({"detail": str(wrong)}, status=422)
+        except SlurmSilent as silence:
+            return web.json_response({"detail": f"The scheduler does not answer: {silence}"}, status=503)
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"ok": True})
@@ -85,6 +98,35 @@ class Agent:
         moved = await asyncio.to_thread(self.engine.extend, ask.id, ask.deadline)
         return web.json_response({"ok": moved}, status=200 if moved else 409)
 
+    async def _log(self, request: web.Request) -> web.Response:
+        id = request.match_info["id"]
+        if refusal := self._not_ours(id):
+            return refusal
+        engine = self.engine.of(id)
+        text = await asyncio.to_thread(engine.log_tail, id, LOG_TAIL) if isinstance(engine, SlurmEngine) else ""
+        return web.json_response({"text": text})
+
+    async def _test_only(self, request: web.Request) -> web.Response:
+        ask = TestAsk.model_validate_json(await request.text())
+        if self.engine.slurm is None:
+            return web.json_response({"detail": "This site has no scheduler."}, status=404)
+        answer = await asyncio.to_thread(test_only, self.engine.slurm, ask, self.instance)
+        return web.Response(text=answer.model_dump_json(), content_type="application/json")
+
+    async def _accounts_sync(self, request: web.Request) -> web.Response:
+        ask = MirrorAsk.model_validate_json(await request.text())
+        slurm = self.engine.slurm
+        if slurm is None:
+            return web.json_response({"detail": "This site has no scheduler."}, status=404)
+        accounts = accounts_read(slurm.folder)
+        try:
+            changes = await asyncio.to_thread(slurm.mirror.sync, self.instance, ask.accounts, accounts)
+        except SlurmRefused as refusal:
+            return web.json_response({"detail": str(refusal)}, status=409)
+        for change in changes:
+            log.info("accounts: %s", change)
+        return web.Response(text=MirrorAnswer(changes=changes).model_dump_json(), content_type="application/json")
+
     def _not_ours(self, id: str) -> web.Response | None:
         order = self.engine.order(id) if ID.fullmatch(id) else None
         if order is None or order.instance != self.instance:
@@ -92,17 +134,26 @@ class Agent:
         return None
 
     async def _housekeeping(self, _: web.Application):  # type: ignore[no-untyped-def]
-        task = asyncio.ensure_future(self._keep_house())
+        tasks = [asyncio.ensure_future(self._keep_house()), asyncio.ensure_future(self._keep_deadlines())]
         yield
-        task.cancel()
+        for task in tasks:
+            task.cancel()
+
+    async def _keep_deadlines(self) -> None:
+        while self.engine.slurm is not None:
+            try:
+                await asyncio.to_thread(self.engine.slurm.keep)
+            except Exception:
+                log.exception("deadlines could not be kept; next try in %s s", KEEP_EVERY_S)
+            await asyncio.sleep(KEEP_EVERY_S)
 
     async def _keep_house(self) -> None:
         while True:
             try:
-                killed = await asyncio.to_thread(self.engine.sweep_strays, self.instance)
+                killed = await asyncio.to_thread(self.engine.local.sweep_strays, self.instance)
                 if killed:
                     log.warning("killed %s stray processes whose runner was gone", killed)
-                await asyncio.to_thread(self.engine.forget, older_than=time.time() - KEEP_JOURNALS_S)
+                await asyncio.to_thread(self.engine.local.forget, older_than=time.time() - KEEP_JOURNALS_S)
             except OSError:
                 log.exception("housekeeping failed; next try in %s s", STRAYS_EVERY_S)
             await asyncio.sleep(STRAYS_EVERY_S)
@@ -111,8 +162,14 @@ class Agent:
 def main() -> None:
     """Serve, as the environment says."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    folder, slurm = Path(os.environ["COMMONS_ENGINE_FOLDER"]), os.environ.get("COMMONS_SLURM_FILE", "")
     agent = Agent(
-        engine=Engine(Path(os.environ["COMMONS_ENGINE_FOLDER"])),
+        engine=Engines(
+            folder,
+            homes=folder.parent / "homes",
+            environments=folder.parent / "environments",
+            slurm=site_read(Path(slurm) if slurm else None),
+        ),
         instance=os.environ["COMMONS_INSTANCE_ID"],
         token=Path(os.environ["COMMONS_SITE_TOKEN_FILE"]).read_text(),
     )

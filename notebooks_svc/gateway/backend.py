@@ -23,7 +23,9 @@ from dask_gateway_server.backends.db_base import Cluster, JobStatus, Worker
 from dask_gateway_server.backends.local import UnsafeLocalBackend
 from traitlets import Dict, Unicode
 
-from ..agent.local import AlreadyRan, Engine
+from ..agent.engines import Engines
+from ..agent.local import AlreadyRan
+from ..agent.slurm.site import site_read
 from ..agent.spool import Spool
 from ..wire import ClusterAsk, ClusterClaim, ClusterGrant, ProcessKind, RunOrder
 from .authenticator import launch_of
@@ -41,6 +43,7 @@ class GrantedBackend(UnsafeLocalBackend):
     engine_folder = Unicode(config=True, help="journals and orders of the local engine")
     homes_folder = Unicode(config=True, help="homes of people, per allocation")
     environments_folder = Unicode(config=True, help="notebook environments")
+    slurm_file = Unicode(config=True, help="description of the site's Slurm cluster, where there is one")
     extra_env = Dict(config=True, help="environment of every scheduler and worker at this site")
 
     # --- life of the process --------------------------------------------------------------------------------------------
@@ -51,7 +54,12 @@ class GrantedBackend(UnsafeLocalBackend):
         app.router.add_get("/site/v1/clusters", self._site_list)
 
     async def do_setup(self) -> None:
-        self.engine = Engine(Path(self.engine_folder))
+        self.engine = Engines(
+            Path(self.engine_folder),
+            homes=Path(self.homes_folder),
+            environments=Path(self.environments_folder),
+            slurm=site_read(Path(self.slurm_file) if self.slurm_file else None),
+        )
         self.http = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {self.site_token}", "Content-Type": "application/json"},
             timeout=aiohttp.ClientTimeout(total=15),

@@ -40,6 +40,7 @@ b.site_token = secret("site_token")
 b.engine_folder = str(home / "engine")
 b.homes_folder = str(home / "homes")
 b.environments_folder = str(home / "environments")
+b.slurm_file = s.get("slurm_file", "")
 b.clusters_directory = str(gateway_home / "clusters")
 b.extra_env = {}
 b.db_url = f"sqlite:///{gateway_home}/gateway.sqlite"

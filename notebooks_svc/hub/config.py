@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import notebooks_svc.hub
+from notebooks_svc.hub import port
 from notebooks_svc.hub.proxy import EmbeddedProxy
 from notebooks_svc.hub.spawner import CommonsSpawner, post_stop
 
@@ -103,6 +104,9 @@ p.homes_folder = str(home / "homes")
 p.environments_folder = str(home / "environments")
 p.logs_folder = str(home / "logs" / "sessions")
 (home / "logs" / "sessions").mkdir(parents=True, exist_ok=True)
+p.slurm_file = s.get("slurm_file", "")
+# The only thing a job may tell the hub: the port of its server, with its own launch's secret.
+c.JupyterHub.extra_handlers = [(port.PATH, port.PortHandler, {"engine_folder": str(home / "engine")})]
 p.extra_env = {
     "DASK_GATEWAY__ADDRESS": s["notebooks_url"] + "/services/dask-gateway/",
     "DASK_GATEWAY__PROXY_ADDRESS": s["gateway_tcp_url"],

@@ -20,16 +20,18 @@ import aiohttp
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Dict, Float, Unicode
 
-from ..agent.home import home_prepare
-from ..agent.local import AlreadyRan, Engine
+from ..agent.engines import Engines
+from ..agent.local import AlreadyRan
+from ..agent.slurm.site import site_read
 from ..agent.spool import Spool
-from ..wire import RunOrder, SessionSpec
+from ..wire import HomeWish, RunOrder, SessionSpec
+from .batch import BatchStart
 
 STOP_WAIT_S = 8.0
 UNSAFE_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 
 
-class CommonsSpawner(Spawner):
+class CommonsSpawner(BatchStart, Spawner):
     """One session of the portal as a JupyterHub server; its name is the launch id."""
 
     portal_url = Unicode(config=True, help="where the portal answers site requests")
@@ -38,10 +40,12 @@ class CommonsSpawner(Spawner):
     homes_folder = Unicode(config=True, help="homes of people, per allocation")
     environments_folder = Unicode(config=True, help="notebook environments")
     logs_folder = Unicode(config=True, help="logs of single-user servers")
+    slurm_file = Unicode(config=True, help="description of the site's Slurm cluster, where there is one")
     extra_env = Dict(config=True, help="environment of every server at this site")
     look_every_s = Float(0.05, config=True, help="how often a starting server is asked whether it answers")
 
     _spools: dict[str, Spool] = {}
+    _engines: dict[str, Engines] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,8 +54,16 @@ class CommonsSpawner(Spawner):
         self.server_token = ""
 
     @property
-    def engine(self) -> Engine:
-        return Engine(Path(self.engine_folder))
+    def engines(self) -> Engines:
+        """One set of engines for the whole hub."""
+        if self.engine_folder not in self._engines:
+            self._engines[self.engine_folder] = Engines(
+                Path(self.engine_folder),
+                homes=Path(self.homes_folder),
+                environments=Path(self.environments_folder),
+                slurm=site_read(Path(self.slurm_file) if self.slurm_file else None),
+            )
+        return self._engines[self.engine_folder]
 
     @property
     def spool(self) -> Spool:
@@ -84,7 +96,7 @@ class CommonsSpawner(Spawner):
         try:
             spec = await self._spec_fetch()
             self._message = "Preparing the files"
-            url = await self._adopt_or_launch(spec)
+            url = await (self._batch_start(spec) if spec.engine == "slurm" else self._adopt_or_launch(spec))
             self._message = "Starting the notebook server"
             await self._wait_reachable(url, boot_s=spec.boot_s)
         except SpawnException as refusal:
@@ -99,23 +111,23 @@ class CommonsSpawner(Spawner):
     async def get_url(self) -> str:
         """Asked at the hub's start for a server that lives though the hub died while starting it: where it listens."""
         kept = self._kept_read()
-        if kept is None:
+        if kept is None or "port" not in kept:
             return await super().get_url()
         self.port = kept["port"]
-        url = f"http://127.0.0.1:{self.port}"
+        url = f"http://{kept.get('host', '127.0.0.1')}:{self.port}"
         if self.ready_at is None:
             self._waiting = asyncio.ensure_future(self._tell_ready_when_reachable(url))
         return url
 
     async def poll(self) -> int | None:
-        item = await asyncio.to_thread(self.engine.look_one, self.name)
+        item = await asyncio.to_thread(self.engines.look_one, self.name)
         if item is None:
             return 0
         # An unreadable journal is no news: only a written end ends a session.
         return None if item.state != "gone" else (item.exit_code or 0)
 
     async def stop(self, now: bool = False) -> None:
-        await asyncio.to_thread(self.engine.stop, self.name)
+        await asyncio.to_thread(self.engines.stop, self.name)
         end = time.monotonic() + STOP_WAIT_S
         while time.monotonic() < end:
             if await self.poll() is not None:
@@ -131,12 +143,12 @@ class CommonsSpawner(Spawner):
             await asyncio.sleep(0.2)
 
     def _tell_ready(self) -> None:
-        self.ready_at = self.engine.mark_ready(self.name, time.time())
+        self.ready_at = self.engines.mark_ready(self.name, time.time())
         self.spool.put(kind="session.ready", subject=self.name, ready_at=self.ready_at)
         self._message = "Ready"
 
     async def _tell_ready_when_reachable(self, url: str) -> None:
-        order = self.engine.order(self.name)
+        order = self.engines.order(self.name)
         try:
             await self._wait_reachable(url, boot_s=(order.boot_s if order else None) or 120)
         except SpawnException as failure:
@@ -145,7 +157,7 @@ class CommonsSpawner(Spawner):
         self._tell_ready()
 
     def _tell_failed(self, message: str) -> None:
-        self.engine.stop(self.name)
+        self.engines.stop(self.name)
         self.spool.put(kind="session.failed", subject=self.name, message=message[:500])
 
     # --- steps ----------------------------------------------------------------------------------------------------------
@@ -178,19 +190,13 @@ class CommonsSpawner(Spawner):
 
     def _launch(self, spec: SessionSpec) -> None:
         home = Path(self.homes_folder) / spec.home
-        environment = Path(self.environments_folder) / spec.environment
-        if not (environment / "bin" / "jupyterhub-singleuser").exists():
-            raise SpawnException(f"environment_missing: the environment {spec.environment!r} is not installed at this site")
-        try:
-            home_prepare(home=home, shared=Path(self.homes_folder) / spec.shared, environment=environment, files=spec.files)
-        except OSError as error:
-            raise SpawnException(f"home_unwritable: {error.strerror or error}") from error
+        environment = self._environment(spec, Path(self.environments_folder))
         order = RunOrder(
             id=self.name,
             kind="session",
             parent="",
             instance=spec.instance,
-            argv=self._argv(spec, environment),
+            argv=self._argv(spec, home, environment, allow_root=os.geteuid() == 0),
             cwd=str(home),
             log=str(Path(self.logs_folder) / f"{self.name}.log"),
             minutes=spec.minutes,
@@ -199,22 +205,35 @@ class CommonsSpawner(Spawner):
         env = self._server_env(spec, home, environment)
         self._kept_write({"port": self.port, "api_token": self.api_token})
         try:
-            self.engine.start(order, env)
+            self.engines.start(order, env, home=self._home_wish(spec))
+        except OSError as error:
+            raise SpawnException(f"home_unwritable: {error.strerror or error}") from error
         except AlreadyRan as error:
             raise SpawnException("launch_over: this launch ran before; start a new one from the portal") from error
 
-    def _argv(self, spec: SessionSpec, environment: Path) -> list[str]:
+    def _environment(self, spec: SessionSpec, environments: Path) -> Path:
+        environment = environments / spec.environment
+        if not (environment / "bin" / "jupyterhub-singleuser").exists():
+            raise SpawnException(f"environment_missing: the environment {spec.environment!r} is not installed at this site")
+        return environment
+
+    @staticmethod
+    def _home_wish(spec: SessionSpec) -> HomeWish:
+        return HomeWish(home=spec.home, shared=spec.shared, environment=spec.environment, files=spec.files)
+
+    @staticmethod
+    def _argv(spec: SessionSpec, home: Path, environment: Path, *, allow_root: bool) -> list[str]:
         argv = [
             str(environment / "bin" / "python"),
             "-m",
             "jupyterhub.singleuser",
-            f"--ServerApp.root_dir={Path(self.homes_folder) / spec.home}",
+            f"--ServerApp.root_dir={home}",
             f"--ServerApp.default_url={spec.open_path}",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.news_url=",
             "--LabApp.extension_manager=readonly",
         ]
-        if os.geteuid() == 0:
+        if allow_root:
             argv.append("--allow-root")
         return argv
 
@@ -251,8 +270,13 @@ class CommonsSpawner(Spawner):
         raise SpawnException(f"boot_timeout: the notebook server did not answer within {boot_s} s. {self._log_tail()}")
 
     def _log_tail(self) -> str:
+        slurm = self.engines.slurm
+        order = self.engines.order(self.name)
         try:
-            lines = (Path(self.logs_folder) / f"{self.name}.log").read_text(errors="replace").splitlines()
+            if slurm is not None and order is not None and order.engine == "slurm":
+                lines = slurm.log_tail(self.name).splitlines()
+            else:
+                lines = (Path(self.logs_folder) / f"{self.name}.log").read_text(errors="replace").splitlines()
         except OSError:
             return ""
         return " / ".join(lines[-3:])[-300:]

@@ -1,0 +1,188 @@
+"""
+Slurm's commands, as the site's service user (AdminLevel Operator). An answer is an answer; everything else is `SlurmSilent`:
+a time-out, a controller that is away, a line that cannot be read. Silence says nothing about any job.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+
+from .site import SlurmSite
+
+SEPARATOR = "\x1f"
+SQUEUE = "%A|%j|%u|%T|%r|%S|%V|%N|%k"
+SACCT = "JobIDRaw,JobName,User,State,ExitCode,Submit,Start,End,NodeList,Comment"
+# Named one by one: without them a job that has just ended is hidden for about five seconds (seen with 22.05).
+ENDED = "BF,CA,CD,DL,F,NF,OOM,PR,TO,RV"
+TEST_ONLY = re.compile(r"to start at (\S+) using")
+
+
+class SlurmSilent(Exception):
+    """No answer, or none that can be read: what runs there is unknown."""
+
+
+class SlurmRefused(Exception):
+    """The scheduler answered, and said no. `code` is a key of the error catalogue."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(f"{code}: {words}")
+        self.code, self.words = code, words
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job the controller has. Times in seconds since the epoch; `start` is an estimate while it waits."""
+
+    job: int
+    name: str
+    user: str
+    state: str
+    reason: str
+    start: float | None
+    submit: float | None
+    node: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job as accounting has it."""
+
+    job: int
+    name: str
+    user: str
+    state: str
+    exit_code: int
+    submit: float
+    start: float | None
+    end: float
+    node: str
+    comment: str
+
+
+# What the scheduler says → the error catalogue's key. The words are Slurm's own, the same since 14.03.
+REFUSALS = (
+    ("invalid account or account/partition", "no_association"),
+    ("invalid partition", "partition_gone"),
+    ("access/permission denied", "no_association"),
+    ("user's group not permitted", "no_association"),
+    ("violates accounting", "budget_fence"),
+    ("requested time limit is invalid", "walltime"),
+    ("requested node configuration is not available", "size_unavailable"),
+    ("node count specification invalid", "size_unavailable"),
+    ("invalid generic resource", "size_unavailable"),
+    ("memory specification can not be satisfied", "size_unavailable"),
+    ("partition is in an unavailable state", "partition_gone"),
+    ("required partition not available", "partition_gone"),
+    ("nodes required for job are down, drained", "partition_drained"),
+)
+SILENCES = ("unable to contact", "timed out", "connection", "not responding", "socket", "munge", "slurm_persist")
+
+
+def refusal_of(words: str) -> SlurmRefused | SlurmSilent:
+    """What an error of a command means: a refusal, or silence when it is not one we know for certain."""
+    said = words.lower()
+    for text, code in REFUSALS:
+        if text in said:
+            return SlurmRefused(code, words.strip()[-300:])
+    if "error: batch job submission failed" in said and not any(text in said for text in SILENCES):
+        return SlurmRefused("scheduler_refused", words.strip()[-300:])
+    return SlurmSilent(words.strip()[-300:])
+
+
+class Commands:
+    """The commands of one cluster."""
+
+    def __init__(self, site: SlurmSite) -> None:
+        self.site = site
+
+    def squeue(self) -> list[Queued]:
+        """Every job the controller has: one question, whatever the number of sessions."""
+        lines = self._run("squeue", "-ah", "-o", SQUEUE).splitlines()
+        return [job for line in lines if (job := _queued(line)) is not None]
+
+    def sacct(self, *, since: float) -> list[Ended]:
+        """Jobs that ended since, duplicates included (`-D`: a requeued or reused id has several records)."""
+        lines = self._run(
+            "sacct",
+            "-nXPDa",
+            "-S",
+            _when(since),
+            "-E",
+            "now",
+            "-s",
+            ENDED,
+            f"--delimiter={SEPARATOR}",
+            "-o",
+            SACCT,
+        ).splitlines()
+        return [job for line in lines if (job := _ended(line)) is not None]
+
+    def cancel(self, jobs: list[int]) -> None:
+        """Cancel jobs by id; one that has ended is no trouble."""
+        if jobs:
+            self._run("scancel", "-Q", *map(str, jobs))
+
+    def time_limit(self, job: int, minutes: int) -> None:
+        """Set a job's time limit; needs Operator, because an owner cannot raise it."""
+        self._run("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
+
+    def test_only(self, words: list[str]) -> str:
+        """What `sbatch --test-only` says. Nothing is submitted."""
+        return self._run("sbatch", "--test-only", *words, "--wrap=true", both=True)
+
+    def run(self, *argv: str) -> str:
+        """Any other command's output."""
+        return self._run(*argv)
+
+    def _run(self, *argv: str, both: bool = False) -> str:
+        env = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+            "SLURM_CONF": str(self.site.conf),
+            "SLURM_TIME_FORMAT": "%s",
+            "LANG": "C.UTF-8",
+            "HOME": os.environ.get("HOME", "/"),
+        }
+        try:
+            done = subprocess.run(
+                argv, env=env, capture_output=True, text=True, timeout=self.site.command_timeout_s, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SlurmSilent(f"{argv[0]}: {error}") from error
+        if done.returncode != 0:
+            raise refusal_of(done.stderr or done.stdout or f"{argv[0]} ended with {done.returncode}")
+        return done.stdout + done.stderr if both else done.stdout
+
+
+def _queued(line: str) -> Queued | None:
+    parts = line.split("|", 8)
+    if len(parts) != 9 or not parts[0].isdigit():
+        return None
+    job, name, user, state, reason, start, submit, node, comment = parts
+    return Queued(int(job), name, user, state, reason, _number(start), _number(submit), node, comment)
+
+
+def _ended(line: str) -> Ended | None:
+    parts = line.split(SEPARATOR)
+    if len(parts) != 10 or not parts[0].isdigit():
+        return None
+    job, name, user, state, code, submit, start, end, node, comment = parts
+    ended, submitted = _number(end), _number(submit)
+    if ended is None or submitted is None or not state:
+        return None
+    status, _, signal = code.partition(":")
+    exit_code = int(status or 0) or (128 + int(signal) if signal.isdigit() and int(signal) else 0)
+    return Ended(int(job), name, user, state.split()[0], exit_code, submitted, _number(start), ended, node, comment)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text.strip().isdigit() else None
+
+
+def _when(moment: float) -> str:
+    import time
+
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(moment))
