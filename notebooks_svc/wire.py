@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ProcessKind = Literal["session", "scheduler", "worker"]
 EngineName = Literal["local", "slurm"]
-# A site that lost something says so at the beginning of the reason: what it lost is free.
-SITE_LOST = "site lost"
 
 
 class Payload(BaseModel):

@@ -61,6 +61,7 @@ class Resource(models.Model):
     name = models.CharField(max_length=120)
     summary = models.CharField(max_length=300, blank=True)
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="resources")
+    partition = models.CharField(max_length=40, blank=True, help_text="what a batch scheduler calls it")
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.UP)
     cores = models.PositiveIntegerField(help_text="cores people can have at the same time")
     memory_gib = models.PositiveIntegerField()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from django.conf import settings
 
@@ -16,6 +17,61 @@ PROFILES = [
     ("medium", "Medium", "Everyday analysis and small models", 2, 4, 2),
     ("large", "Large", "Several cores for training and heavy joins", 4, 8, 4),
 ]
+
+GPU_PROFILE: dict[str, Any] = {
+    "slug": "gpu",
+    "name": "GPU",
+    "summary": "Training with one GPU",
+    "order": 10,
+    "cores": 1,
+    "memory_gib": 4,
+    "gpus": 1,
+}
+_RATES = {"core_hour": 4 * MICRO, "gib_hour": 1 * MICRO}
+RESOURCES: dict[str, list[dict[str, Any]]] = {
+    "local": [
+        {
+            "slug": "commons-cpu",
+            "name": "Commons CPU",
+            "summary": "General notebooks and Dask clusters",
+            "cores": max(16, os.cpu_count() or 1),
+            "memory_gib": 64,
+            **_RATES,
+        },
+        {
+            "slug": "commons-highmem",
+            "name": "Commons high memory",
+            "summary": "The same machines with memory priced for large tables",
+            "cores": max(16, os.cpu_count() or 1),
+            "memory_gib": 64,
+            "core_hour": 8 * MICRO,
+            "gib_hour": 2 * MICRO,
+        },
+    ],
+    # The billing weights of the site in a box (deploy/slurm) are these rates.
+    "slurm": [
+        {
+            "slug": "slurm-hpc",
+            "name": "Slurm HPC",
+            "summary": "Notebooks, Dask clusters and GPUs on a supercomputer",
+            "partition": "hpc",
+            "cores": 8,
+            "memory_gib": 32,
+            "gpus": 4,
+            "gpu_hour": 30 * MICRO,
+            **_RATES,
+        },
+        {
+            "slug": "slurm-burst",
+            "name": "Slurm cloud burst",
+            "summary": "Machines of a cloud, started when you need them",
+            "partition": "burst",
+            "cores": 8,
+            "memory_gib": 32,
+            **_RATES,
+        },
+    ],
+}
 
 
 def seed(*, demo: bool) -> None:  # noqa: ARG001 (the machine room is there with and without demo people)
@@ -39,25 +95,18 @@ def seed(*, demo: bool) -> None:  # noqa: ARG001 (the machine room is there with
         slug="embedded",
         defaults={
             "provider": provider,
+            "engine": settings.SITE,
             "hub_url": settings.HUB_INTERNAL_URL,
             "agent_url": settings.AGENT_URL,
             "notebooks_url": settings.NOTEBOOKS_URL,
         },
     )
-    cores = os.cpu_count() or 1
-    for slug, name, summary, factor in (
-        ("commons-cpu", "Commons CPU", "General notebooks and Dask clusters", 1),
-        ("commons-highmem", "Commons high memory", "The same machines with memory priced for large tables", 2),
-    ):
-        Resource.objects.get_or_create(
-            slug=slug,
-            defaults={
-                "name": name,
-                "summary": summary,
-                "site": site,
-                "cores": max(16, cores),
-                "memory_gib": 64,
-                "core_hour": 4 * MICRO * factor,
-                "gib_hour": 1 * MICRO * factor,
-            },
-        )
+    for resource in RESOURCES[settings.SITE]:
+        Resource.objects.get_or_create(slug=resource["slug"], defaults={"site": site, **resource})
+    if settings.SITE == "slurm":
+        Profile.objects.get_or_create(slug=GPU_PROFILE["slug"], defaults=GPU_PROFILE)
+
+
+def first_resource() -> str:
+    """The slug of what the demo's awards may be spent on."""
+    return str(RESOURCES[settings.SITE][0]["slug"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
+from allocations.catalogue.seeds import first_resource
 from allocations.ledger import services as ledger
 from allocations.ledger.states import AccountKind
 from portal.core.quantities import MICRO
@@ -18,6 +20,7 @@ from .models import Allocation
 
 ISSUER = "issuer:commons"
 POOLS = {"pool:starter": 10_000, "pool:build": 50_000}
+RESOURCES_OF_THE_DEMO = {"local": ["commons-cpu"], "slurm": ["slurm-hpc", "slurm-burst"]}
 FOUNDERS_CREDITS, RIVALS_CREDITS, RIVALS_SPENT = 500, 50, 48
 
 
@@ -43,7 +46,7 @@ def seed(*, demo: bool) -> None:
         return
     today = now.date()
     common: dict[str, Any] = {
-        "caps": {"commons-cpu": None},
+        "caps": dict.fromkeys(RESOURCES_OF_THE_DEMO[settings.SITE]),
         "starts_on": today,
         "ends_on": today + timedelta(days=180),
         "by": None,
@@ -76,7 +79,7 @@ def _spend(allocation: Allocation, amount: int) -> None:
         id=hold,
         allocation=allocation.account,
         amount=amount,
-        resource="commons-cpu",
+        resource=first_resource(),
         subject="demo",
         at=now,
         expires_at=None,

@@ -94,11 +94,15 @@ def notebook_is_current(home: Path) -> bool:
     return _stamp_matches(notebook_environment(home), "notebook", _fingerprint("notebook"))
 
 
-def notebook_install(home: Path) -> None:
-    """Install the notebook environment alone, for callers already inside `.venv` (tests)."""
+def notebook_install(home: Path, *, python: str = "") -> None:
+    """
+    Install the notebook environment alone, for callers already inside `.venv` (tests, other sites).
+
+    :param python: the interpreter to build on; accounts that run in the environment must be able to read it
+    """
     with _install_lock():
         if not notebook_is_current(home):
-            _environment_install(notebook_environment(home), "notebook")
+            _environment_install(notebook_environment(home), "notebook", python=python)
 
 
 def _portal_is_current(wants_tests: bool) -> bool:
@@ -134,11 +138,11 @@ def _install(*, wants_tests: bool, notebook_home: Path | None) -> None:
         fail("the notebook environment could not be installed; the lines above say why. Run the command again to resume.")
 
 
-def _environment_install(path: Path, kind: str) -> None:
+def _environment_install(path: Path, kind: str, *, python: str = "") -> None:
     names = {"portal": "the portal", "test": "the portal and its tests", "notebook": "the notebook environment"}
     fingerprint = _fingerprint(kind)
     if not (path / "bin" / "python").exists():
-        _venv_make(path, with_pip=False)
+        _venv_make(path, with_pip=False, python=python)
     unfinished = path / f".installing-{kind}"
     # A killed installation can leave half a package behind: then everything is laid down anew.
     again = ["--reinstall"] if unfinished.exists() else []
@@ -164,12 +168,12 @@ def _lab_settings_write(path: Path) -> None:
     (folder / "overrides.json").write_text(json.dumps(quiet))
 
 
-def _venv_make(path: Path, *, with_pip: bool = True) -> None:
+def _venv_make(path: Path, *, with_pip: bool = True, python: str = "") -> None:
     if with_pip and importlib.util.find_spec("ensurepip") is None:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         fail(f"this Python has no ensurepip. On Debian or Ubuntu: apt-get install python{version}-venv. Then run this again.")
     say(f"making the environment {path}")
-    base = getattr(sys, "_base_executable", sys.executable)
+    base = python or getattr(sys, "_base_executable", sys.executable)
     _run([base, "-m", "venv", *([] if with_pip else ["--without-pip"]), "--clear", str(path)])
 
 

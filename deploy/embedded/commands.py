@@ -20,10 +20,15 @@ def up(argv: list[str]) -> int:
     parser.add_argument(
         "--no-demo", action="store_true", help="without demo people and data; prints a link for the first operator"
     )
+    parser.add_argument(
+        "--site",
+        choices=["local", "slurm"],
+        help="run notebooks as processes of this machine, or on a Slurm site in a box (root)",
+    )
     options = parser.parse_args(argv)
     from .supervisor import Supervisor
 
-    return Supervisor(layout_read(demo=False if options.no_demo else None)).run()
+    return Supervisor(layout_read(demo=False if options.no_demo else None, site=options.site)).run()
 
 
 def status(argv: list[str]) -> int:
@@ -34,7 +39,7 @@ def status(argv: list[str]) -> int:
     if not known:
         print(f"Nothing is up on {layout.home}. Start it: python3 manage.py up")
         return 3
-    layout = Layout(layout.home, known["port_base"], layout.demo)
+    layout = Layout(layout.home, known["port_base"], layout.demo, layout.site)
     from .parts import parts
 
     print(f"{known['url']}   supervisor {known['pid']}   state {layout.home}")

@@ -32,6 +32,7 @@ class Layout:
     home: Path
     port_base: int
     demo: bool
+    site: str = "local"
 
     @property
     def run(self) -> Path:
@@ -50,6 +51,16 @@ class Layout:
         return self.port_base + PORTS[name]
 
     @property
+    def slurm_folder(self) -> Path:
+        """Where the Slurm site lies: outside the state folder, because its accounts and daemons must pass through."""
+        return Path(os.environ.get("COMMONS_SLURM_FOLDER") or f"/var/lib/commons-slurm-{self.port_base}").absolute()
+
+    @property
+    def slurm_file(self) -> Path:
+        """What hub, gateway and agent read of it."""
+        return self.run / "slurm.json"
+
+    @property
     def portal_url(self) -> str:
         return f"http://127.0.0.1:{self.port('portal')}"
 
@@ -64,38 +75,47 @@ class Layout:
             "COMMONS_HOME": str(self.home),
             "COMMONS_PORT_BASE": str(self.port_base),
             "COMMONS_DEMO": "1" if self.demo else "0",
+            "COMMONS_SITE": self.site,
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(ROOT),
         }
 
 
-def layout_read(*, demo: bool | None = None) -> Layout:
+def layout_read(*, demo: bool | None = None, site: str | None = None) -> Layout:
     """
     The layout the environment and the state folder say.
 
     :param demo: what the command line says; None leaves it to the state folder, which remembers how it began
+    :param site: "local" or "slurm", likewise
     """
     home = commons_home()
     said = os.environ.get("COMMONS_PORT_BASE", "")
     if said and not (said.isdigit() and 1024 <= int(said) <= 65_000):
         fail(f"COMMONS_PORT_BASE={said!r} is no port; choose a number from 1024 to 65000, for example 9000.")
-    return Layout(home, int(said) if said else PORT_BASE_DEFAULT, _demo_remembered(home, demo))
+    kept = _remembered(home, {"demo": demo, "site": site})
+    return Layout(home, int(said) if said else PORT_BASE_DEFAULT, bool(kept["demo"]), str(kept["site"]))
 
 
-def _demo_remembered(home: Path, demo: bool | None) -> bool:
+DEFAULTS: dict[str, Any] = {"demo": True, "site": "local"}
+KINDS = {True: "with the demo", False: "without the demo", "local": "on local processes", "slurm": "on Slurm"}
+
+
+def _remembered(home: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """How this state folder began; it stays so."""
     path = home / "installation.json"
     try:
-        kept = bool(json.loads(path.read_text())["demo"])
-    except (OSError, ValueError, KeyError):
-        kept = True if demo is None else demo
+        kept = {**DEFAULTS, **json.loads(path.read_text())}
+    except (OSError, ValueError):
+        kept = {**DEFAULTS, **{name: value for name, value in said.items() if value is not None}}
         if home.exists():
-            path.write_text(json.dumps({"demo": kept}))
+            path.write_text(json.dumps(kept))
         return kept
-    if demo is not None and demo != kept:
-        fail(
-            f"{home} began {'with' if kept else 'without'} the demo and stays so. "
-            "For the other kind choose a new folder: COMMONS_HOME=/path python3 manage.py up"
-        )
+    for name, value in said.items():
+        if value is not None and value != kept[name]:
+            fail(
+                f"{home} began {KINDS[kept[name]]} and stays so. "
+                f"For one {KINDS[value]} choose a new folder: COMMONS_HOME=/path python3 manage.py up"
+            )
     return kept
 
 

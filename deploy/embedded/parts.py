@@ -81,6 +81,7 @@ def parts(layout: Layout) -> list[Part]:
             lambda: answers_http(f"{local}:{layout.port('agent')}/v1/health"),
             env={
                 "COMMONS_ENGINE_FOLDER": str(layout.home / "engine"),
+                "COMMONS_SLURM_FILE": str(layout.slurm_file) if layout.site == "slurm" else "",
                 "COMMONS_INSTANCE_ID": key_file(layout.home, "instance_id")[:12],
                 "COMMONS_SITE_TOKEN_FILE": str(layout.home / "keys" / "site_token"),
                 "COMMONS_AGENT_LISTEN": f"127.0.0.1:{layout.port('agent')}",
@@ -186,6 +187,7 @@ def _site_settings(layout: Layout) -> Path:
                 "oidc_client_id": "jupyterhub",
                 "start_timeout_s": 25 * 3600,
                 "instance": key_file(layout.home, "instance_id")[:12],
+                "slurm_file": str(layout.slurm_file) if layout.site == "slurm" else "",
             },
             indent=1,
         )

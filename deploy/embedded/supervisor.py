@@ -18,10 +18,12 @@ from pathlib import Path
 from .bootstrap import ROOT, fail, say
 from .layout import Layout, ports_check, up_read
 from .parts import Part, parts
+from .slurm import slurm_down, slurm_up
 
 PR_SET_PDEATHSIG = 1
 START_LIMIT_S = 90.0
 SESSIONS_END_S = 5.5
+SESSIONS_END_SLURM_S = 15.0  # the scheduler's accounting has an end some seconds after it happened
 BACKOFF_MAX_S = 10.0
 LOG_MAX_BYTES = 20_000_000
 MARK = "COMMONS_UP"  # in the environment of every part: how a new supervisor finds what a killed one left
@@ -58,6 +60,8 @@ class Supervisor:
         try:
             leftovers_end(self.layout)
             ports_check(self.layout)
+            if self.layout.site == "slurm":
+                slurm_up(self.layout)
             if self._start_all() and not self.stopping:
                 self._announce()
                 self._watch()
@@ -226,6 +230,8 @@ class Supervisor:
         for running in self.running.values():
             running.process.wait()
         leftovers_end(self.layout)
+        if self.layout.site == "slurm":
+            slurm_down(self.layout)
         runners_end(self.layout)
         self.layout.up_file.unlink(missing_ok=True)
         say("everything has stopped")
@@ -233,7 +239,7 @@ class Supervisor:
     def _sessions_end(self) -> None:
         """Ask the portal to end all sessions the normal way, and wait for the charges a few seconds."""
         token = (self.layout.home / "keys" / "site_token").read_text()
-        limit = time.monotonic() + SESSIONS_END_S
+        limit = time.monotonic() + (SESSIONS_END_SLURM_S if self.layout.site == "slurm" else SESSIONS_END_S)
         while time.monotonic() < limit and self.stopping < 2:
             request = urllib.request.Request(
                 f"{self.layout.portal_url}/site/v1/shutdown",

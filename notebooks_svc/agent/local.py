@@ -135,11 +135,16 @@ class Engine(EngineFolder):
         """Kill processes of this portal whose runner is gone: they would run unpaid. Returns how many."""
         killed = 0
         for pid, id in _marked_processes(instance):
-            if not self.runner_lives(id):
+            if not self.runner_lives(id) and not self._of_a_scheduler(id):
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
                     killed += 1
         return killed
+
+    def _of_a_scheduler(self, id: str) -> bool:
+        """Whether it is a job of this same machine: the site in a box runs its jobs here, without runners."""
+        order = self.order(id) if "/" not in id else None
+        return order is not None and order.engine != "local"
 
     def _look_unwritten(self, order: RunOrder) -> LookItem:
         item = LookItem(id=order.id, kind=order.kind, parent=order.parent, state="alive")

@@ -25,9 +25,11 @@ from traitlets import Dict, Unicode
 
 from ..agent.engines import Engines
 from ..agent.local import AlreadyRan
-from ..agent.slurm.site import site_read
+from ..agent.slurm.commands import SlurmRefused, SlurmSilent
+from ..agent.slurm.site import SlurmSite, site_read
 from ..agent.spool import Spool
 from ..wire import ClusterAsk, ClusterClaim, ClusterGrant, ProcessKind, RunOrder
+from . import batch
 from .authenticator import launch_of
 
 STOPPING_WAIT_S = 20.0
@@ -134,8 +136,9 @@ class GrantedBackend(UnsafeLocalBackend):
         env = super().get_env(cluster)
         grant = _grant_of(cluster)
         env.pop(GRANT, None)
-        home = Path(self.homes_folder) / grant.home
-        overlay, environment = home / ".packages", Path(self.environments_folder) / grant.environment
+        homes, environments = self._folders(grant)
+        home = homes / grant.home
+        overlay, environment = home / ".packages", environments / grant.environment
         for name in self.inherited_environment:
             env.pop(name, None)
         return {
@@ -150,13 +153,34 @@ class GrantedBackend(UnsafeLocalBackend):
             "OMP_NUM_THREADS": str(grant.worker_cores),
         }
 
+    def _folders(self, grant: ClusterGrant) -> tuple[Path, Path]:
+        """Homes and environments of the engine that runs the grant."""
+        if grant.engine == "slurm":
+            return self._site.homes, self._site.environments
+        return Path(self.homes_folder), Path(self.environments_folder)
+
+    @property
+    def _site(self) -> SlurmSite:
+        if self.engine.slurm is None:
+            raise RuntimeError("a grant for Slurm at a site that has none")
+        return self.engine.slurm.site
+
+    def get_tls_paths(self, cluster: Cluster) -> tuple[str, str]:
+        grant = _grant_of(cluster)
+        if grant.engine == "slurm":
+            return batch.tls_paths(self._site, grant, cluster)
+        paths: tuple[str, str] = super().get_tls_paths(cluster)
+        return paths
+
     async def do_start_cluster(self, cluster: Cluster) -> AsyncIterator[dict[str, Any]]:
         grant = _grant_of(cluster)
-        workdir = self.setup_working_directory(cluster)
+        batched = grant.engine == "slurm"
+        workdir = "" if batched else self.setup_working_directory(cluster)
         yield {"workdir": workdir}
         command = self._python(grant, self.get_scheduler_command(cluster))
         env = self.get_scheduler_env(cluster)
-        await self._run(id=f"{grant.cluster}-scheduler", kind="scheduler", grant=grant, argv=command, env=env, workdir=workdir)
+        start = self._submit if batched else self._run
+        await start(cluster, id=f"{grant.cluster}-scheduler", kind="scheduler", argv=command, env=env, workdir=workdir)
         self.spool.put(kind="cluster.started", subject=grant.cluster)
         yield {"workdir": workdir, "process": f"{grant.cluster}-scheduler"}
 
@@ -167,12 +191,25 @@ class GrantedBackend(UnsafeLocalBackend):
         name = f"{grant.cluster}-w{worker.name[:24]}"
         command = self._python(grant, self.get_worker_command(worker.cluster, worker.name))
         env, workdir = self.get_worker_env(worker.cluster), worker.cluster.state["workdir"]
-        await self._run(id=name, kind="worker", grant=grant, argv=command, env=env, workdir=workdir)
+        start = self._submit if grant.engine == "slurm" else self._run
+        await start(worker.cluster, id=name, kind="worker", argv=command, env=env, workdir=workdir)
         yield {"process": name}
 
-    async def _run(
-        self, *, id: str, kind: ProcessKind, grant: ClusterGrant, argv: list[str], env: dict[str, str], workdir: str
+    async def _submit(
+        self, cluster: Cluster, *, id: str, kind: ProcessKind, argv: list[str], env: dict[str, str], workdir: str
     ) -> None:
+        """As a job on the allocation's account, in the person's own name."""
+        order = batch.order_make(self._site, _grant_of(cluster), id=id, kind=kind, argv=argv)
+        started = asyncio.to_thread(self.engine.start, order, batch.job_env(order, env), private=batch.private_files(cluster))
+        try:
+            await started
+        except (SlurmRefused, SlurmSilent) as error:
+            raise RuntimeError(str(error)) from error
+
+    async def _run(
+        self, cluster: Cluster, *, id: str, kind: ProcessKind, argv: list[str], env: dict[str, str], workdir: str
+    ) -> None:
+        grant = _grant_of(cluster)
         order = RunOrder(
             id=id,
             kind=kind,
@@ -191,9 +228,11 @@ class GrantedBackend(UnsafeLocalBackend):
 
     def _python(self, grant: ClusterGrant, command: list[str]) -> list[str]:
         """The person's own Python, packages included; without a home of theirs the shared one."""
-        overlay = Path(self.homes_folder) / grant.home / ".packages" / "bin" / "python"
-        shared = Path(self.environments_folder) / grant.environment / "bin" / "python"
-        return [str(overlay if overlay.exists() else shared), *command]
+        homes, environments = self._folders(grant)
+        overlay = homes / grant.home / ".packages" / "bin" / "python"
+        shared = environments / grant.environment / "bin" / "python"
+        # A home at a batch site is its owner's alone and cannot be looked into: its first session has laid the overlay there.
+        return [str(overlay if grant.engine == "slurm" or overlay.exists() else shared), *command]
 
     async def do_stop_cluster(self, cluster: Cluster) -> None:
         grant = _grant_of(cluster)

@@ -50,6 +50,9 @@ b.cluster_heartbeat_period = 3
 b.cluster_heartbeat_timeout = 60.0
 b.cluster_start_timeout = 60
 b.worker_start_timeout = 60
+if b.slurm_file:
+    # A job may wait for a place; only the lease's end is a limit. A worker that is never ready costs nothing.
+    b.cluster_start_timeout = b.worker_start_timeout = 6 * 3600
 b.cluster_status_period = 5
 b.worker_status_period = 5
 # distributed no longer installs dask-scheduler and dask-worker as programs; the backend puts the person's Python in front.

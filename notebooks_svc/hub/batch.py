@@ -17,6 +17,7 @@ from jupyterhub.spawner import SpawnException
 
 from ..agent.slurm.commands import SlurmRefused, SlurmSilent
 from ..agent.slurm.engine import SlurmEngine
+from ..agent.slurm.words import SITE_FAULTS
 from ..wire import RunOrder, SessionSpec
 from . import port
 
@@ -124,7 +125,7 @@ def _failure(reason: str) -> str:
         return reason.replace(" ", "_")
     if reason.startswith("refused: "):
         return reason.removeprefix("refused: ")
-    return "node_lost" if reason.startswith("site lost") else "boot_failed"
+    return "node_lost" if reason.upper() in SITE_FAULTS else "boot_failed"
 
 
 def _estimate(starts: float | None) -> str:

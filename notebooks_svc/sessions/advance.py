@@ -29,6 +29,7 @@ STOP_AGAIN = timedelta(seconds=4)
 CANCEL_AFTER = timedelta(seconds=12)  # a hub that has not stopped it by then is helped by the agent
 DEADLINE_GRACE = timedelta(seconds=20)
 BOOT_GRACE = timedelta(seconds=30)
+QUEUEING = ("slurm",)  # engines that tell when a launch has left their queue
 
 
 def sessions_advance_due(*, at: datetime) -> int:
@@ -102,7 +103,9 @@ def _session_to_started(session: Session, *, at: datetime, fresh: bool = False) 
     if at > session.queue_until:
         services.session_stop(session=session, by=None, reason="queue_over", at=at)
         return
-    if session.state == S.STARTING and session.sent_at and at > session.sent_at + _boot_allowance(session):
+    # What waits in a scheduler's queue starts when it leaves it; elsewhere it starts when it is sent.
+    began = session.started_at or session.sent_at
+    if session.state == S.STARTING and began and at > began + _boot_allowance(session):
         services.session_stop(session=session, by=None, reason="boot_over", at=at)
         return
     door = hub_door(session.resource.site.hub_url)
@@ -111,7 +114,8 @@ def _session_to_started(session: Session, *, at: datetime, fresh: bool = False) 
         server = None if fresh else door.server_get(name, session.pk)
         if server is None or not (server.ready or server.pending):
             _ask_hub(door, session, name)
-        if session.state == S.QUEUED and session_move(session, S.STARTING, Actor.PORTAL):
+        queues = session.resource.site.engine in QUEUEING
+        if session.state == S.QUEUED and not queues and session_move(session, S.STARTING, Actor.PORTAL):
             note_add(session, "The site is starting Jupyter.", at=at)
     except HubUnreachable as error:
         attempts = session.attempts + 1

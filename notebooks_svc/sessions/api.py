@@ -20,10 +20,12 @@ from portal.core.errors import Refusal
 from portal.core.quantities import credits_text
 
 from . import clusters, policies, selectors, services
+from .doors.agent import AgentUnreachable, agent_door
 from .doors.hub import HubUnreachable, hub_door
+from .estimates import STARTS_IN_S
 from .failures import CATALOGUE, ENDS
 from .models import Cluster, Session
-from .quotes import STARTS_IN_S, quote
+from .quotes import quote
 from .states import OPEN, S
 
 router = Router(tags=["notebooks"])
@@ -116,7 +118,7 @@ def profiles(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001
 @router.post("/quotes")
 def quote_make(request: HttpRequest, body: QuoteIn) -> dict[str, Any]:
     """The most a launch can cost, when it would start, and what is then left. Nothing is set aside."""
-    return quote(user=caller(request), at=timezone.now(), **body.dict()).as_dict()
+    return quote(user=caller(request), at=timezone.now(), ask_site=True, **body.dict()).as_dict()
 
 
 @router.get("/sessions")
@@ -169,6 +171,11 @@ def session_log(request: HttpRequest, id: str) -> dict[str, Any]:
 
 
 def _server_log(session: Session) -> str:
+    if session.resource.site.engine != "local":
+        try:
+            return agent_door(session.resource.site.agent_url).log(session.pk)
+        except AgentUnreachable:
+            return ""
     path = Path(settings.HOME) / "logs" / "sessions" / f"{session.pk}.log"
     try:
         with path.open("rb") as handle:

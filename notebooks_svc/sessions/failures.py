@@ -44,6 +44,42 @@ CATALOGUE: dict[str, Failure] = {
         "The process that looks after your notebook was lost, so the notebook was ended.",
         "Your files are kept. Launch again; nothing was charged.",
     ),
+    "node_lost": Failure(
+        "The machine at the site that ran your notebook failed.", "Launch again; nothing was charged and your files are kept."
+    ),
+    "out_of_memory": Failure(
+        "The notebook server needed more memory than its size has.", "Launch again with the next larger size."
+    ),
+    "partition_gone": Failure(
+        "The part of the site this resource stands for is closed.",
+        "Choose another resource. The operator has been told; it is not your mistake.",
+        "Choose another resource",
+    ),
+    "partition_drained": Failure(
+        "Every machine this resource stands for is down or under repair.",
+        "Choose another resource, or try again later.",
+        "Choose another resource",
+    ),
+    "size_unavailable": Failure(
+        "The site has no machine of this size.", "Choose a smaller size or another resource.", "Choose a smaller size"
+    ),
+    "walltime": Failure(
+        "The site does not run anything for as long as you asked.", "Choose fewer minutes; you can add time while it runs."
+    ),
+    "no_association": Failure(
+        "The site's scheduler does not know you on this allocation.",
+        "It is put right by itself within a minute. Launch again; if it happens twice, ask for help.",
+    ),
+    "budget_fence": Failure(
+        "The site's scheduler counts more use on this allocation than the portal does, and refused.",
+        "It is put right by itself within a minute. Launch again; if it happens twice, ask for help.",
+    ),
+    "account_missing": Failure(
+        "The site could not make an account for you.", "Tell the operator; it is not your mistake.", "Ask for help"
+    ),
+    "scheduler_refused": Failure(
+        "The site's scheduler refused the launch.", "What it said is below. Launch again, or ask for help.", "Ask for help"
+    ),
     "site_lost": Failure("The site has no record of this session.", "Nothing was charged. Launch again; your files are kept."),
     "site_error": Failure("The site could not start the notebook.", "Launch again. If it happens twice, ask for help."),
 }

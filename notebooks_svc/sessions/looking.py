@@ -24,6 +24,7 @@ from . import clusters
 from .doors.agent import AgentUnreachable, agent_door
 from .doors.hub import HubUnreachable, hub_door
 from .models import Cluster, ClusterState, Session
+from .queue import QUEUE_FIELDS, queue_apply, queue_differs
 from .services import note_add, session_move
 from .settling import CORRECTED_FOR, is_news_of, session_correct, session_settle
 from .states import BEFORE_READY, OPEN, OVER, Actor, S, Target
@@ -126,8 +127,9 @@ def look_apply(*, site: Site, look: Look, at: datetime) -> None:
     rows = Session.objects.filter(resource__site=site, state__in=OPEN, sent_at__isnull=False)
     changed = [
         pk
-        for pk, ready_at, absent_looks in rows.values_list("pk", "ready_at", "absent_looks")
+        for pk, ready_at, absent_looks, *queue in rows.values_list("pk", "ready_at", "absent_looks", *QUEUE_FIELDS)
         if _is_news(items.get(pk), look, known_ready=ready_at is not None, absent_looks=absent_looks)
+        or queue_differs(items.get(pk), *queue)
     ]
     for start in range(0, len(changed), CHUNK):
         chunk = rows.filter(pk__in=changed[start : start + CHUNK])
@@ -174,7 +176,10 @@ def _apply(session: Session, item: LookItem | None, look: Look, *, site: Site, a
         return
     if session.absent_looks:
         Session.objects.filter(pk=session.pk).update(absent_looks=0, absent_since=None)
+    if item.state == "unknown":
+        return
     if item.state == "alive":
+        queue_apply(session, item, at=at)
         if item.ready_at is not None and session.ready_at is None:
             session_ready(session, item.ready_at, at=at)
         return

@@ -18,8 +18,8 @@ class Session(models.Model):
     """
     One launch. `id` is the hub's server name and the stem of its ledger ids; it is a name, never a capability.
 
-    `ready_at`, `deadline` and `ended_at` are by the site's clock, the other times by the portal's. `due_at` is when the row is
-    to be looked at next; whoever moves it on (compare-and-set) has the row for that while.
+    `started_at`, `ready_at`, `deadline` and `ended_at` are by the site's clock, the other times by the portal's. `due_at` is
+    when the row is to be looked at next; whoever moves it on (compare-and-set) has the row for that while.
     """
 
     id = models.CharField(primary_key=True, max_length=27)
@@ -43,6 +43,9 @@ class Session(models.Model):
     requested_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     queue_until = models.DateTimeField()
+    waiting = models.CharField(max_length=300, blank=True, help_text="why it waits at the site, in plain words")
+    starts_at = models.DateTimeField(null=True, help_text="when the scheduler expects to start it")
+    started_at = models.DateTimeField(null=True, help_text="when it left a scheduler's queue")
     ready_at = models.DateTimeField(null=True)
     deadline = models.DateTimeField(null=True)
     stop_asked_at = models.DateTimeField(null=True)

@@ -20,9 +20,10 @@ from portal.accounts.models import User
 from portal.core.errors import Malformed, Refusal
 from portal.core.quantities import charge, credits_text
 
+from .estimates import starts_in
+
 MINUTES_MIN, MINUTES_MAX = 1, 24 * 60
 SKEW_MAX_S = 2.0
-STARTS_IN_S = 10  # a free place on this machine; a queueing site answers with its scheduler's estimate
 SILENT_AFTER = timedelta(minutes=2)
 
 
@@ -41,7 +42,7 @@ class Quote:
     available: int
     cluster_hold: int
     workers_max: int
-    starts_in_s: int
+    starts_in_s: int | None
     footprint: Footprint
 
     @property
@@ -91,10 +92,13 @@ def check_minutes(minutes: int) -> None:
         raise Malformed(f"Choose between {MINUTES_MIN} and {MINUTES_MAX} minutes.", field="minutes")
 
 
-def quote(*, user: User, allocation: str, resource: str, profile: str, minutes: int, at: datetime) -> Quote:
+def quote(
+    *, user: User, allocation: str, resource: str, profile: str, minutes: int, at: datetime, ask_site: bool = False
+) -> Quote:
     """
     Work out the most a launch can cost. Nothing is set aside.
 
+    :param ask_site: have a batch site estimate the start when no estimate is known; not inside a transaction
     :raises Refusal: everything a launch would be refused for, but not the balance: `left` may be negative here
     """
     check_minutes(minutes)
@@ -129,7 +133,7 @@ def quote(*, user: User, allocation: str, resource: str, profile: str, minutes: 
         available=balance(code=granted.account).available,
         cluster_hold=charge(rate_per_hour=worker_per_hour, unit_seconds=(workers + 1) * seconds),
         workers_max=workers,
-        starts_in_s=STARTS_IN_S,
+        starts_in_s=starts_in(resource=wanted, profile=size, minutes=minutes, ask=ask_site),
         footprint=footprint(
             country=wanted.site.provider.country,
             cores=size.cores,

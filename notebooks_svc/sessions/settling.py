@@ -23,6 +23,7 @@ from .outages import outage_windows
 from .services import note_add, session_move
 from .states import OVER, Actor, S
 
+RUNNER_LOST = "the site lost it"  # in `SITE_FAULTS`, what a lost runner is called
 CORRECTED_FOR = timedelta(days=14)  # so long after the end accounting may still put a charge right
 
 
@@ -242,8 +243,8 @@ def _over(
 
 
 def _failure_of(session: Session, item: LookItem, ready_at: float | None) -> str:
-    if site_fault(item.reason):
-        return "runner_lost"
+    if fault := site_fault(item.reason):
+        return "runner_lost" if fault == RUNNER_LOST else "node_lost"
     if ready_at is not None or session.stop_reason in (
         "person",
         "manager",
@@ -255,7 +256,10 @@ def _failure_of(session: Session, item: LookItem, ready_at: float | None) -> str
         return ""
     if session.failure_detail:
         return failure_find(session.failure_detail)
-    return {"boot_timeout": "boot_timeout", "exited": "boot_failed"}.get(item.reason, "site_error")
+    if item.reason.startswith("refused: "):
+        return failure_find(item.reason.removeprefix("refused: "))
+    known = {"exited": "boot_failed", "out of memory": "out_of_memory"}
+    return known.get(item.reason) or failure_find(item.reason)
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.utils import timezone
 
-from notebooks_svc.wire import ClusterGrant, SeedFile, SessionSpec
+from allocations.catalogue.rates import Size
+from notebooks_svc.wire import ClusterGrant, EngineName, SeedFile, SessionSpec
 from portal.core.errors import NotYours, Refusal
 
 from .data import datasets_for_session
+from .mirror import batch_wish
 from .models import Cluster, Session
 from .start_here import FILE_NAME, start_here
 from .states import BEFORE_READY, Target
@@ -40,7 +42,8 @@ def session_spec(*, launch: str, hub_username: str) -> SessionSpec:
         generation=session.generation,
         instance=settings.INSTANCE_ID,
         hub_username=session.user.hub_username,
-        engine="local",
+        engine=engine_of(session),
+        batch=batch_wish(session, session.size),
         cores=session.cores,
         memory_gib=session.memory_gib,
         gpus=session.gpus,
@@ -70,7 +73,14 @@ def cluster_spec(cluster: Cluster) -> ClusterGrant:
         environment=ENVIRONMENT,
         home=f"{session.allocation.code}/{session.user.hub_username}",
         env=_data_env(cluster_token(cluster), session),
+        engine=engine_of(session),
+        batch=batch_wish(session, Size(cluster.worker_cores, cluster.worker_memory_gib)),
     )
+
+
+def engine_of(session: Session) -> EngineName:
+    """What runs it at its site."""
+    return "slurm" if session.resource.site.engine == "slurm" else "local"
 
 
 def _data_env(token: str, session: Session) -> dict[str, str]:

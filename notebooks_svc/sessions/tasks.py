@@ -26,3 +26,11 @@ def site_look(*, site: str, **_: object) -> None:
     from . import looking
 
     looking.site_look(slug=site, at=timezone.now())
+
+
+@shared_task
+def sites_mirror(**_: object) -> None:
+    """Have batch sites' accounts corrected."""
+    from . import mirror
+
+    mirror.sites_mirror(at=timezone.now())

@@ -102,7 +102,7 @@ def _quote_context(request: HttpRequest, form: LaunchForm) -> dict[str, Any]:
     values = {name: form[name].value() for name in ("allocation", "resource", "profile", "minutes")}
     try:
         values["minutes"] = int(values["minutes"] or 0)
-        return {"quote": quote(user=user, at=timezone.now(), **values), "quote_refusal": None}
+        return {"quote": quote(user=user, at=timezone.now(), ask_site=True, **values), "quote_refusal": None}
     except Refusal as refusal:
         return {"quote": None, "quote_refusal": refusal}
     except ValueError:
@@ -117,7 +117,7 @@ def quote_part(request: HttpRequest) -> HttpResponse:
     asked = {name: request.GET.get(name, "") for name in ("allocation", "resource", "profile")}
     try:
         minutes = int(request.GET.get("minutes", "0") or 0)
-        found = quote(user=user, at=timezone.now(), minutes=minutes, **asked)
+        found = quote(user=user, at=timezone.now(), minutes=minutes, ask_site=True, **asked)
     except (Refusal, ValueError) as refusal:
         return render(request, "sessions/quote.html", {"quote": None, "quote_refusal": refusal})
     return render(request, "sessions/quote.html", {"quote": found})

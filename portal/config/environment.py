@@ -28,6 +28,7 @@ class Environment(BaseSettings):
     home: Path = ROOT / ".commons"
     port_base: int = Field(default=0, ge=0, le=65_000)
     demo: bool = True
+    site: Literal["", "local", "slurm"] = ""
     portal_url: str = ""
     notebooks_url: str = ""
     files_url: str = ""
@@ -45,6 +46,7 @@ class Environment(BaseSettings):
     @model_validator(mode="after")
     def _addresses(self) -> Environment:
         self.port_base = self.port_base or _port_base_recorded(self.home) or PORT_BASE_DEFAULT
+        self.site = self.site or _site_recorded(self.home)
         if self.mode == "embedded":
             self.portal_url = self.portal_url or f"http://127.0.0.1:{self.port_base}"
             self.notebooks_url = self.notebooks_url or f"http://localhost:{self.port_base + 100}"
@@ -84,6 +86,14 @@ def _port_base_recorded(home: Path) -> int:
         return int(json.loads((home / "run" / "up.json").read_text())["port_base"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
+
+
+def _site_recorded(home: Path) -> Literal["local", "slurm"]:
+    """What the state folder's `up` runs notebooks on."""
+    try:
+        return "slurm" if json.loads((home / "installation.json").read_text())["site"] == "slurm" else "local"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "local"
 
 
 def environment_read() -> Environment:

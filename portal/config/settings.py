@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOME = ENV.home
 EMBEDDED = ENV.mode == "embedded"
 DEMO = EMBEDDED and ENV.demo
+SITE = ENV.site  # what `up` runs notebooks on: processes of this machine, or a Slurm site in a box
 DEBUG = False
 HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
 

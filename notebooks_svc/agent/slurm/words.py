@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ...wire import SITE_LOST
-
 # Why a job waits. Those not named here are shown as they are.
 WAITING = {
     "None": "It is about to start.",
@@ -28,6 +26,7 @@ WAITING = {
         "The machines it could use are down, being repaired or reserved."
     ),
 }
+SITE_FAULTS = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED")
 # Beginnings of reasons that name a limit of the allocation at the site.
 LIMITS = ("Assoc", "QOS")
 
@@ -52,8 +51,8 @@ def ended_words(state: str, *, stop: str) -> str:
 
     :param stop: why it was asked to stop, "" when it was not
     """
-    if state in ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"):
-        return f"{SITE_LOST}: {state}"
+    if state in SITE_FAULTS:
+        return state.lower()  # the portal charges nothing for these
     if state == "OUT_OF_MEMORY":
         return "out of memory"
     if state in ("TIMEOUT", "DEADLINE"):

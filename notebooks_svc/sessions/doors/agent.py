@@ -1,4 +1,4 @@
-"""The portal's door to a site agent: look, cancel, extend."""
+"""The portal's door to a site agent: look, cancel, extend; and what a batch scheduler is asked through it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import httpx
 from django.conf import settings
 from pydantic import ValidationError
 
-from notebooks_svc.wire import CancelAsk, ExtendAsk, Look
+from notebooks_svc.wire import CancelAsk, ExtendAsk, Look, MirrorAccount, MirrorAnswer, MirrorAsk, TestAnswer, TestAsk
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
+TIMEOUT_SHORT = httpx.Timeout(3.0, connect=1.0)  # somebody looks at a page meanwhile
+TIMEOUT_LONG = httpx.Timeout(120.0, connect=2.0)  # many accounts at once, a third of a second each
 
 
 class AgentUnreachable(Exception):
     """No answer, or none that can be read: what runs there is unknown."""
+
+
+class AgentRefused(Exception):
+    """The agent answered, and would not."""
 
 
 class AgentDoor:
@@ -44,9 +50,32 @@ class AgentDoor:
         answer = self._call("POST", "/extend", content=ExtendAsk(id=id, deadline=deadline).model_dump_json())
         return answer.status_code == 200
 
+    def test_only(self, ask: TestAsk) -> TestAnswer:
+        """When the scheduler would start something of this size."""
+        answer = self._call("POST", "/test_only", content=ask.model_dump_json(), timeout=TIMEOUT_SHORT)
+        return TestAnswer.model_validate_json(self._good(answer))
+
+    def accounts_sync(self, accounts: list[MirrorAccount]) -> list[str]:
+        """Make the scheduler's accounts as the portal says; what had to be changed, in words."""
+        content = MirrorAsk(accounts=accounts).model_dump_json()
+        answer = self._call("POST", "/accounts_sync", content=content, timeout=TIMEOUT_LONG)
+        return MirrorAnswer.model_validate_json(self._good(answer)).changes
+
+    def log(self, id: str) -> str:
+        """The end of a launch's log, where the portal cannot read it itself."""
+        answer = self._call("GET", f"/log/{id}", timeout=TIMEOUT_SHORT)
+        return str(answer.json().get("text", "")) if answer.status_code == 200 else ""
+
+    @staticmethod
+    def _good(answer: httpx.Response) -> str:
+        if answer.status_code != 200:
+            raise AgentRefused(f"the agent answered {answer.status_code}: {answer.text[:300]}")
+        return answer.text
+
     def _call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:
-            answer = httpx.request(method, self.url + path, headers=self.headers, timeout=TIMEOUT, **kwargs)
+            kwargs.setdefault("timeout", TIMEOUT)
+            answer = httpx.request(method, self.url + path, headers=self.headers, **kwargs)
         except httpx.HTTPError as error:
             raise AgentUnreachable(str(error)) from error
         if answer.status_code in (401, 403) or answer.status_code >= 500:
