@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.utils import timezone
 
+from allocations.catalogue.seeds import here
+
 from . import services
 from .models import Call
 
@@ -21,4 +23,5 @@ def seed(*, demo: bool) -> None:
     for slug in ORDER:
         if not Call.objects.filter(slug=slug).exists():
             document = json.loads((DEMO / f"{slug}.json").read_text())
+            document["amounts"]["resources"] = [here(name) for name in document["amounts"]["resources"]]
             services.call_create(slug=slug, document=document, by=None, at=timezone.now(), published=True)

@@ -107,6 +107,12 @@ def seed(*, demo: bool) -> None:  # noqa: ARG001 (the machine room is there with
         Profile.objects.get_or_create(slug=GPU_PROFILE["slug"], defaults=GPU_PROFILE)
 
 
+def here(slug: str) -> str:
+    """What a resource of the local demo is called on the site that runs now: the first stays the first."""
+    names = [[str(row["slug"]) for row in RESOURCES[kind]] for kind in ("local", settings.SITE)]
+    return dict(zip(*names, strict=False)).get(slug, slug)
+
+
 def first_resource() -> str:
     """The slug of what the demo's awards may be spent on."""
     return str(RESOURCES[settings.SITE][0]["slug"])

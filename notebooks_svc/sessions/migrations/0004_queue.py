@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('launches', '0002_usage_has_its_own_room'),
+        ('launches', '0003_outages'),
     ]
 
     operations = [
