@@ -22,8 +22,9 @@ from tests.support.up import Up
 
 HERE = Path(__file__).parent
 # Long ones first, so that two workers end at the same time.
-FIRST = ("embedded", "journeys", "concurrency", "faults")
-MARKS = {"embedded": "embedded", "journeys": "browser", "concurrency": "postgres", "faults": "postgres"}
+FIRST = ("embedded", "slurm", "journeys", "concurrency", "faults")
+MARKS = {"embedded": "embedded", "slurm": "slurm", "journeys": "browser", "concurrency": "postgres", "faults": "postgres"}
+SHARED = ("postgres", "slurm")  # one server for all of these: one worker runs them
 
 
 def pytest_configure() -> None:
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(HERE).parts[0]
         if folder in MARKS:
             item.add_marker(getattr(pytest.mark, MARKS[folder]))
-            item.add_marker(pytest.mark.xdist_group("postgres" if MARKS[folder] == "postgres" else str(item.path)))
+            item.add_marker(pytest.mark.xdist_group(MARKS[folder] if MARKS[folder] in SHARED else str(item.path)))
     order = {folder: number for number, folder in enumerate(FIRST)}
     items.sort(key=lambda item: order.get(item.path.relative_to(HERE).parts[0], len(FIRST)))
 

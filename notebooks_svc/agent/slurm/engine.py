@@ -337,6 +337,8 @@ class SlurmEngine(EngineFolder):
             self.write_once(f"{order.id}.stop", json.dumps({"at": now, "reason": "never began"}))
             self._journal_write(order.id, ended=now, exit_code=None, reason="never began", started=None)
             return None
+        if self._job_of(order.id) is None:
+            return self._unseen(order)
         return LookItem(**base, state="unknown", source="scheduler")
 
     def _journal_from(self, order: RunOrder, ended: list[Ended]) -> None:
