@@ -1,12 +1,12 @@
 """
-When would it start? A batch site's scheduler is asked through its agent, and the answer is kept for a minute.
+When would it start? A batch site's scheduler is asked through its agent; each process keeps the answer for a minute, the agent for half of one.
 
 Asked for where a person looks at a quote, before anything is written; a launch itself never waits for it.
 """
 
 from __future__ import annotations
 
-from django.core.cache import cache
+from django.core.cache import caches
 from pydantic import ValidationError
 
 from allocations.catalogue.models import Profile, Resource
@@ -23,16 +23,17 @@ def starts_in(*, resource: Resource, profile: Profile, minutes: int, ask: bool) 
     """
     Seconds until a launch of this size would start; None when the site cannot say.
 
-    :param ask: ask the site when no answer is kept; otherwise only what is known already is told
+    :param ask: ask the site; a launch does not, because nobody reads its answer
     """
     if resource.site.engine == "local":
         return STARTS_IN_S
+    if not ask:
+        return None
+    cache = caches["local"]
     key = f"starts-in:{resource.pk}:{profile.slug}:{minutes}"
     kept = cache.get(key)
     if kept is not None:
         return kept if kept >= 0 else None
-    if not ask:
-        return None
     found = _ask(resource, profile, minutes)
     cache.set(key, -1 if found is None else found, KEEP_S)
     return found
