@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
 from .models import Account, Transfer
 from .states import AccountKind, Move
@@ -60,6 +62,36 @@ def charges_of(*, subject: str) -> list[Transfer]:
 def settled(*, hold: str) -> Transfer | None:
     """The post or void that closed a hold, if it was closed."""
     return Transfer.objects.filter(settles_id=hold, kind__in=[Move.POST, Move.VOID]).first()
+
+
+def transfer_exists(*, id: str) -> bool:
+    """Whether a transfer of that id was made."""
+    return Transfer.objects.filter(pk=id).exists()
+
+
+def chain_length(*, code: str) -> int:
+    """How many transfers an account's chain has."""
+    return Account.objects.values_list("seq", flat=True).get(code=code)
+
+
+def held_since(*, code: str, seq: int) -> bool:
+    """Whether anything was held on an account after its chain had that length."""
+    return Transfer.objects.filter(account__code=code, seq__gt=seq, kind=Move.HOLD).exists()
+
+
+def last_moved(*, codes: list[str]) -> dict[str, datetime]:
+    """When each account last moved, in one query."""
+    heads = Transfer.objects.filter(account__code__in=codes, seq=F("account__seq"))
+    return dict(heads.values_list("account__code", "at"))
+
+
+def transfers_from(*, account: str, chunk: int = 1000) -> Iterator[Transfer]:
+    """All of an account's chain, oldest first, read in chunks: memory does not grow with it."""
+    rows = Transfer.objects.filter(account__code=account).select_related("counter", "settles").order_by("seq")
+    after = 0
+    while found := list(rows.filter(seq__gt=after)[:chunk]):
+        after = found[-1].seq
+        yield from found
 
 
 @dataclass(frozen=True)

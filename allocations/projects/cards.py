@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
-from . import selectors
+from . import budget, selectors
 
 SHOWN = 4
 
@@ -18,5 +19,9 @@ def balances(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     if not allocations:
         return None
     found = selectors.balances(allocations)
-    rows = [(allocation, found[allocation.code]) for allocation in allocations[:SHOWN]]
+    today = timezone.now().date()
+    rows = []
+    for allocation in allocations[:SHOWN]:
+        balance = found[allocation.code]
+        rows.append((allocation, balance, budget.standing_notice(allocation=allocation, balance=balance, today=today)))
     return "projects/card_balances.html", {"rows": rows, "more": len(allocations) > SHOWN}

@@ -23,6 +23,7 @@ class Allocation(models.Model):
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="the last day, in UTC")
     named_people_only = models.BooleanField(default=False)
+    transfers_allowed = models.BooleanField(default=False, help_text="its call lets credits move to the enterprise's others")
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -78,3 +79,108 @@ class AllocationMember(models.Model):
 
     def __str__(self) -> str:
         return f"{self.allocation_id}: {self.user_id}"
+
+
+class BudgetReader(models.Model):
+    """A person chosen to be told how far an allocation is used. While none is chosen, owners and managers are."""
+
+    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="budget_readers")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["allocation", "user"], name="projects_each_reader_is_chosen_once")]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id}: {self.user_id}"
+
+
+class BudgetKind(models.TextChoices):
+    """What is running out."""
+
+    CREDITS = "credits", "Credits"
+    TIME = "time", "Time"
+
+
+class BudgetNotice(models.Model):
+    """
+    A mark that was passed and told, once. `whole` is what it was a part of (micro-credits, or the last day as a number): after
+    a supplement or an extension the marks count anew.
+    """
+
+    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="budget_notices")
+    kind = models.CharField(max_length=8, choices=BudgetKind.choices)
+    percent = models.PositiveSmallIntegerField()
+    whole = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["allocation", "kind", "percent", "whole"], name="projects_each_mark_is_told_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id}: {self.percent} % of {self.kind}"
+
+
+class DailyUse(models.Model):
+    """How much an allocation had used at the first look of a day, in micro-credits: what forecasts are made from."""
+
+    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="daily_use")
+    day = models.DateField()
+    used = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["allocation", "day"], name="projects_use_is_noted_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id}: {self.day}"
+
+
+class MoreAsked(models.Model):
+    """Somebody asked for more credits on an allocation. Open until an officer answered, by a supplement or in words."""
+
+    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="asked_for_more")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    message = models.TextField(blank=True)
+    at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["allocation"], condition=Q(answered_at__isnull=True), name="projects_more_is_asked_for_once_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id}: {self.at:%Y-%m-%d}"
+
+
+class ReclaimNotice(models.Model):
+    """Notice that idle credits return to their pool on a day, unless used before. `seq` is the chain's length at the notice."""
+
+    class State(models.TextChoices):
+        GIVEN = "given", "Given"
+        TAKEN = "taken", "Credits returned"
+        DROPPED = "dropped", "Dropped"
+
+    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="reclaim_notices")
+    amount = models.BigIntegerField()
+    reason = models.TextField()
+    given_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    given_at = models.DateTimeField()
+    due_on = models.DateField()
+    seq = models.BigIntegerField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.GIVEN)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="projects_reclaimed_amounts_are_positive", condition=Q(amount__gt=0)),
+            models.UniqueConstraint(
+                fields=["allocation"], condition=Q(state="given"), name="projects_one_reclaim_notice_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id}: {self.due_on}"

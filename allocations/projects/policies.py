@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from allocations.ledger.states import RefusalCode
-from portal.accounts.models import User
+from portal.accounts.models import Role, User
 from portal.core.errors import NotAllowed, NotYours, Refusal
 from portal.organisations.models import OrgRole
 from portal.organisations.policies import org_role
@@ -54,3 +54,43 @@ def check_may_spend(*, user: User, allocation: Allocation, at: datetime) -> None
             starts_on=str(allocation.starts_on),
             ends_on=str(allocation.ends_on),
         )
+
+
+def may_officiate(*, user: User, allocation: Allocation) -> bool:
+    """Whether the person is an officer who may change it: never for an enterprise they belong to."""
+    return Role.OFFICER in user.role_set and org_role(user=user, organisation_id=allocation.organisation_id) is None
+
+
+def may_end(*, user: User, allocation: Allocation) -> bool:
+    """Whether the person may end it early: its officer, or an owner of the enterprise."""
+    owner = org_role(user=user, organisation_id=allocation.organisation_id) == OrgRole.OWNER
+    return owner or may_officiate(user=user, allocation=allocation)
+
+
+def check_officiates(*, user: User, allocation: Allocation, what: str) -> None:
+    """
+    Let an officer pass.
+
+    :param what: the deed, for the refusal: "extend it"
+    :raises NotAllowed: for everybody else, and for officers of the enterprise itself
+    """
+    if may_officiate(user=user, allocation=allocation):
+        return
+    if Role.OFFICER in user.role_set:
+        raise NotAllowed(f"You belong to {allocation.organisation}, so another officer must {what}.")
+    raise NotAllowed(f"Only an officer may {what}. Ask for it on the page of {allocation.code}.")
+
+
+def check_manages(*, user: User, allocation: Allocation, what: str) -> None:
+    """
+    Let an owner or manager of the enterprise pass.
+
+    :raises NotAllowed: for everybody else
+    """
+    if not may_manage(user=user, allocation=allocation):
+        raise NotAllowed(f"Only an owner or manager of {allocation.organisation} may {what}. Ask one of them.")
+
+
+def may_move_credits(*, user: User, allocation: Allocation) -> bool:
+    """Whether the person may move its credits to another allocation of the enterprise: its call must allow it."""
+    return allocation.transfers_allowed and may_manage(user=user, allocation=allocation)

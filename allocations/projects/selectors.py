@@ -6,7 +6,7 @@ from django.db.models import Q, QuerySet
 
 from allocations.ledger.selectors import Balance, balance_map
 from portal.accounts.models import Role, User
-from portal.core.errors import NotYours, Refusal
+from portal.core.errors import NotAllowed, NotYours, Refusal
 from portal.organisations.models import OrgRole
 
 from .models import Allocation, AllocationResource
@@ -68,3 +68,32 @@ def not_usable_any_more(codes: list[str]) -> set[str]:
     """Of these allocations, those on which nothing may run any more."""
     usable = Allocation.objects.filter(code__in=codes, state=S.ACTIVE).values_list("code", flat=True)
     return set(codes) - set(usable)
+
+
+def transfer_targets(*, user: User, source: Allocation) -> QuerySet[Allocation]:
+    """Where credits of an allocation may move: the enterprise's others of the same programme whose call allows it."""
+    rows = allocation_list_for_user(user=user).filter(
+        organisation=source.organisation_id,
+        programme=source.programme,
+        transfers_allowed=True,
+        state__in=[S.ACTIVE, S.SCHEDULED],
+    )
+    return rows.exclude(pk=source.pk)
+
+
+def allocation_list_for_officer(*, user: User, words: str = "", state: str = "", asked: bool = False) -> QuerySet[Allocation]:
+    """
+    All allocations, newest first, for officers and operators.
+
+    :raises NotAllowed: for everybody else
+    """
+    if not user.role_set & {Role.OFFICER, Role.OPERATOR}:
+        raise NotAllowed("Only officers and operators see all allocations.")
+    rows = Allocation.objects.select_related("organisation").order_by("-pk")
+    if words:
+        rows = rows.filter(Q(code__iexact=words) | Q(title__icontains=words) | Q(organisation__name__icontains=words))
+    if state:
+        rows = rows.filter(state=state)
+    if asked:
+        rows = rows.filter(asked_for_more__answered_at=None, asked_for_more__isnull=False)
+    return rows

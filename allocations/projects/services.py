@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
+from typing import Any
 
 from django.db import transaction
 
 from allocations.catalogue.models import Resource
 from allocations.ledger import selectors as ledger_read
 from allocations.ledger import services as ledger
-from allocations.ledger.states import AccountKind, AccountState
+from allocations.ledger.states import AccountKind, AccountState, RefusalCode
 from portal.accounts.models import User
 from portal.audit import services as audit
-from portal.core.errors import Malformed
+from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
+from portal.core.quantities import credits_text
 from portal.organisations.models import Organisation
 
-from .models import Allocation, AllocationMember, AllocationResource
+from . import letters, policies
+from .models import Allocation, AllocationMember, AllocationResource, MoreAsked
 from .states import Actor, S, check_transition
 
+log = logging.getLogger(__name__)
 FIRST_NUMBER = 2000
 
 
@@ -36,12 +43,14 @@ def allocation_create(
     by: User | None,
     at: datetime,
     subject: str = "",
+    transfers_allowed: bool = False,
 ) -> Allocation:
     """
     Grant credits from a pool to an enterprise: the allocation, its account, its resources at today's rates, and the grant.
 
     :param amount: micro-credits
     :param caps: resource slug → most micro-credits that may be spent there, or None
+    :param transfers_allowed: whether the call lets credits move to the enterprise's other allocations
     :raises LedgerRefusal: `exceeds_pool`; then nothing was made
     :raises Malformed: no resource, or dates that end before they start
     """
@@ -62,6 +71,7 @@ def allocation_create(
         starts_on=starts_on,
         ends_on=ends_on,
         state=S.SCHEDULED if starts_later else S.ACTIVE,
+        transfers_allowed=transfers_allowed,
         created_at=at,
     )
     allocation.code = f"A-{FIRST_NUMBER + allocation.pk}"
@@ -88,8 +98,18 @@ def allocation_create(
 
 
 @transaction.atomic
-def allocation_supplement(*, allocation: Allocation, id: str, amount: int, reason: str, by: User, at: datetime) -> None:
-    """Grant more credits to an allocation that has not ended."""
+def allocation_supplement(*, allocation: Allocation, id: str, amount: int, reason: str, by: User | None, at: datetime) -> None:
+    """
+    Grant more credits to an allocation that has not ended.
+
+    :param id: of the transfer, so that asking twice grants once
+    :param by: an officer; None when a rule of the call decided it
+    :raises NotAllowed: unless an officer who does not belong to the enterprise
+    :raises LedgerRefusal: `exceeds_pool`, `allocation_not_active`, `reason_missing`
+    """
+    if by is not None:
+        policies.check_officiates(user=by, allocation=allocation, what="grant more")
+    again = ledger_read.transfer_exists(id=id)
     ledger.grant(
         id=id,
         allocation=allocation.account,
@@ -99,48 +119,128 @@ def allocation_supplement(*, allocation: Allocation, id: str, amount: int, reaso
         at=at,
         subject=f"allocation:{allocation.code}",
     )
-    audit.event_record(kind="allocation.supplemented", actor=by, about=f"allocation:{allocation.code}", at=at, amount=amount)
+    if again:
+        return
+    MoreAsked.objects.filter(allocation=allocation, answered_at=None).update(answered_at=at)
+    _tell(allocation, "supplemented", by=by, at=at, reason=reason, amount=credits_text(amount))
+    letters.supplemented(allocation, amount=amount, reason=reason, at=at)
 
 
 @transaction.atomic
-def allocation_extend(*, allocation: Allocation, ends_on: date, reason: str, by: User, at: datetime) -> None:
-    """Move the last day later."""
-    if ends_on <= allocation.ends_on:
-        raise Malformed(f"The new last day must be after {allocation.ends_on}.", field="ends_on")
-    if allocation.state in (S.CLOSING, S.CLOSED):
+def allocation_extend(*, allocation: Allocation, ends_on: date, reason: str, by: User | None, at: datetime) -> None:
+    """
+    Move the last day later.
+
+    :param by: an officer; None when a rule of the call decided it
+    :raises NotAllowed: unless an officer who does not belong to the enterprise
+    :raises Malformed: a day that is not later, no reason, or an allocation that has ended
+    """
+    if by is not None:
+        policies.check_officiates(user=by, allocation=allocation, what="extend it")
+    _check_reason(reason)
+    row = Allocation.objects.select_for_update().get(pk=allocation.pk)
+    if ends_on <= row.ends_on:
+        raise Malformed(f"The new last day must be after {row.ends_on}.", field="ends_on")
+    if row.state in (S.CLOSING, S.CLOSED):
         raise Malformed("An allocation that has ended is not extended; award a new one.", field="ends_on")
-    before, allocation.ends_on = allocation.ends_on, ends_on
-    allocation.save(update_fields=["ends_on"])
-    about = f"allocation:{allocation.code}"
-    audit.event_record(
-        kind="allocation.extended", actor=by, about=about, at=at, before=str(before), after=str(ends_on), reason=reason
+    # Compare-and-set: the clock may be ending it at this very moment.
+    moved = Allocation.objects.filter(pk=row.pk, ends_on=row.ends_on).exclude(state__in=[S.CLOSING, S.CLOSED])
+    if not moved.update(ends_on=ends_on):
+        raise changed_meanwhile()
+    allocation.ends_on = ends_on
+    _tell(allocation, "extended", by=by, at=at, reason=reason, before=str(row.ends_on), after=str(ends_on))
+    letters.extended(allocation, reason=reason, at=at)
+
+
+@transaction.atomic
+def allocation_transfer(
+    *, source: Allocation, target: Allocation, id: str, amount: int, reason: str, by: User, at: datetime
+) -> None:
+    """
+    Move credits between two allocations of one enterprise, where the calls of both allow it.
+
+    :param id: stem of the two transfers' ids, so that asking twice moves once
+    :raises NotAllowed: unless an owner or manager of the enterprise
+    :raises Refusal: `transfers_not_allowed`, and whatever the ledger refuses
+    """
+    policies.check_manages(user=by, allocation=source, what="move credits")
+    if source.organisation_id != target.organisation_id:
+        raise NotYours("allocation")
+    for allocation in (source, target):
+        if not allocation.transfers_allowed:
+            raise Refusal(
+                "transfers_not_allowed",
+                f"The call of {allocation.code} does not let credits move between allocations. Ask for more instead.",
+            )
+        if allocation.state not in (S.ACTIVE, S.SCHEDULED):
+            raise Refusal(RefusalCode.ALLOCATION_NOT_ACTIVE, f"{allocation.code} is {allocation.badge.label.lower()}.")
+    again = ledger_read.transfer_exists(id=f"{id}-out")
+    ledger.move(
+        id=id,
+        source=source.account,
+        target=target.account,
+        amount=amount,
+        reason=reason,
+        by=_ref(by),
+        at=at,
+        subject=f"allocation:{source.code}",
     )
+    if again:
+        return
+    _tell(source, "moved_to", by=by, at=at, reason=reason, amount=credits_text(amount), other=target.code)
+    _tell(target, "moved_from", by=by, at=at, reason=reason, amount=credits_text(amount), other=source.code)
+    letters.moved(source, target, amount=amount, reason=reason, by=by, at=at)
 
 
 @transaction.atomic
 def allocation_suspend(*, allocation: Allocation, reason: str, by: User, at: datetime) -> None:
-    """Stop spending for a while; what runs is stopped by the reconciler and charged."""
-    _move(allocation, S.SUSPENDED, Actor.OFFICER)
+    """
+    Stop spending for a while; what runs is stopped by the reconciler and charged.
+
+    :raises NotAllowed: unless an officer who does not belong to the enterprise
+    """
+    policies.check_officiates(user=by, allocation=allocation, what="suspend it")
+    _check_reason(reason)
+    allocation_move(allocation, S.SUSPENDED, Actor.OFFICER)
     ledger.account_suspend(allocation=allocation.account)
-    audit.event_record(kind="allocation.suspended", actor=by, about=f"allocation:{allocation.code}", at=at, reason=reason)
+    _tell(allocation, "suspended", by=by, at=at, reason=reason)
+    letters.suspended(allocation, reason=reason, at=at)
 
 
 @transaction.atomic
 def allocation_resume(*, allocation: Allocation, by: User, at: datetime) -> None:
-    """Allow spending again."""
-    _move(allocation, S.ACTIVE, Actor.OFFICER)
+    """
+    Allow spending again.
+
+    :raises NotAllowed: unless an officer who does not belong to the enterprise
+    """
+    policies.check_officiates(user=by, allocation=allocation, what="resume it")
+    allocation_move(allocation, S.ACTIVE, Actor.OFFICER)
     ledger.account_resume(allocation=allocation.account)
-    audit.event_record(kind="allocation.resumed", actor=by, about=f"allocation:{allocation.code}", at=at)
+    _tell(allocation, "resumed", by=by, at=at)
+    letters.resumed(allocation, at=at)
 
 
 @transaction.atomic
 def allocation_end(*, allocation: Allocation, reason: str, by: User | None, at: datetime) -> None:
-    """End an allocation: no new holds, what is left returns to the pool, what runs is stopped and charged."""
-    _move(allocation, S.CLOSING, Actor.OFFICER if by else Actor.CLOCK)
+    """
+    End an allocation: no new holds, what is left returns to the pool, what runs is stopped and charged.
+
+    :param by: its officer or an owner of the enterprise; None for the clock
+    :raises NotAllowed: for everybody else
+    """
+    actor = Actor.CLOCK
+    if by is not None:
+        if not policies.may_end(user=by, allocation=allocation):
+            raise NotAllowed(f"Only an owner of {allocation.organisation} or an officer may end {allocation.code} early.")
+        actor = Actor.OFFICER if policies.may_officiate(user=by, allocation=allocation) else Actor.APPLICANT
+    _check_reason(reason)
+    allocation_move(allocation, S.CLOSING, actor)
     allocation.ended_at = at
     allocation.save(update_fields=["ended_at"])
     ledger.account_close(allocation=allocation.account, at=at, reason=reason, by=_ref(by))
-    audit.event_record(kind="allocation.ended", actor=by, about=f"allocation:{allocation.code}", at=at, reason=reason)
+    _tell(allocation, "ended", by=by, at=at, reason=reason)
+    letters.ended(allocation, reason=reason, at=at)
 
 
 @transaction.atomic
@@ -152,23 +252,51 @@ def member_add(*, allocation: Allocation, user: User, by: User, at: datetime) ->
 def allocations_by_date(*, at: datetime) -> None:
     """Start what is due to start, end what is over, close what the ledger has emptied."""
     for allocation in Allocation.objects.filter(state=S.SCHEDULED, starts_on__lte=at.date()):
-        with transaction.atomic():
-            _move(allocation, S.ACTIVE, Actor.CLOCK)
-            ledger.account_resume(allocation=allocation.account)
+        _by_clock(_start, allocation)
     for allocation in Allocation.objects.filter(state__in=[S.ACTIVE, S.SUSPENDED], ends_on__lt=at.date()):
-        allocation_end(allocation=allocation, reason="its last day has passed", by=None, at=at)
-    for allocation in Allocation.objects.filter(state=S.CLOSING):
-        if ledger_read.balance(code=allocation.account).state == AccountState.CLOSED:
-            _move(allocation, S.CLOSED, Actor.LEDGER)
+        _by_clock(partial(allocation_end, reason="its last day has passed", by=None, at=at), allocation=allocation)
+    closing = list(Allocation.objects.filter(state=S.CLOSING))
+    accounts = ledger_read.balance_map(codes=[allocation.account for allocation in closing])
+    for allocation in closing:
+        if accounts[allocation.account].state == AccountState.CLOSED:
+            _by_clock(partial(allocation_move, new=S.CLOSED, actor=Actor.LEDGER), allocation)
 
 
-def _move(allocation: Allocation, new: S, actor: Actor) -> None:
-    """Compare-and-set, so that two who move at once cannot both succeed."""
+@transaction.atomic
+def _start(allocation: Allocation) -> None:
+    allocation_move(allocation, S.ACTIVE, Actor.CLOCK)
+    ledger.account_resume(allocation=allocation.account)
+
+
+def _by_clock(step: Callable[..., None], *args: Allocation, **kwargs: Allocation) -> None:
+    """One allocation's trouble is not the others'; what somebody changed meanwhile is looked at again at the next turn."""
+    try:
+        step(*args, **kwargs)
+    except Refusal as refusal:
+        log.info("an allocation was left as it is: %s", refusal)
+
+
+def allocation_move(allocation: Allocation, new: S, actor: Actor) -> None:
+    """Compare-and-set an allocation's state, so that two who move at once cannot both succeed."""
     old = S(allocation.state)
     check_transition(old=old, new=new, actor=actor)
     if not Allocation.objects.filter(pk=allocation.pk, state=old).update(state=new):
-        raise Malformed("Somebody else changed this allocation just now. Look at it again.", code="changed_meanwhile")
+        raise changed_meanwhile()
     allocation.state = new
+
+
+def changed_meanwhile() -> Malformed:
+    """The refusal for a row that is no longer as it was seen."""
+    return Malformed("Somebody else changed this allocation just now. Look at it again.", code="changed_meanwhile")
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Malformed("Give a reason: the enterprise reads it.", field="reason")
+
+
+def _tell(allocation: Allocation, what: str, *, by: User | None, at: datetime, **facts: Any) -> None:
+    audit.event_record(kind=f"allocation.{what}", actor=by, about=f"allocation:{allocation.code}", at=at, **facts)
 
 
 def _ref(person: User | None) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from allocations.ledger.models import Transfer
-from allocations.ledger.selectors import transfer_page
+from allocations.ledger.selectors import transfer_page, transfers_from
 from allocations.ledger.states import Move
 from portal.accounts.models import User
 from portal.core.quantities import credits_text
@@ -16,13 +17,14 @@ from .models import Allocation
 
 WORDS = {
     Move.GRANT: "Granted",
-    Move.HOLD: "Held",
+    Move.HOLD: "Set aside",
     Move.POST: "Charged",
-    Move.VOID: "Returned, not charged",
-    Move.RETURN: "Returned to the pool",
+    Move.VOID: "Not charged",
+    Move.RETURN: "Returned to the programme",
     Move.ADJUST: "Corrected",
     Move.ISSUE: "Issued",
 }
+RULE = "by rule"
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,15 @@ class StatementLine:
     amount: int
     returned: int
     subject: str
+    resource: str
     who: str
+    text: str
     formula: str
+    seconds: int | None
+    rate_per_hour: str
     reason: str
+    settles: str
+    hash: str
     available_after: int
     held_after: int
     spent_after: int
@@ -54,14 +62,27 @@ class StatementLine:
             "amount": credits_text(self.amount),
             "returned": credits_text(self.returned),
             "subject": self.subject,
+            "resource": self.resource,
             "who": self.who,
+            "text": self.text,
             "formula": self.formula,
+            "seconds": self.seconds,
+            "rate_per_hour": self.rate_per_hour,
             "reason": self.reason,
+            "settles": self.settles,
             "available": credits_text(self.available_after),
             "held": credits_text(self.held_after),
             "spent": credits_text(self.spent_after),
             "facts": self.facts,
+            "number": self.seq,
+            "hash": self.hash,
         }
+
+    @property
+    def change(self) -> int:
+        """By how much the credits left changed."""
+        signs = {Move.GRANT: 1, Move.ISSUE: 1, Move.ADJUST: 1, Move.HOLD: -1, Move.RETURN: -1}
+        return self.returned if self.kind in (Move.POST, Move.VOID) else signs[Move(self.kind)] * self.amount
 
 
 def statement(*, allocation: Allocation, before_seq: int | None = None, limit: int = 50) -> list[StatementLine]:
@@ -71,14 +92,23 @@ def statement(*, allocation: Allocation, before_seq: int | None = None, limit: i
     return [_line(row, people) for row in rows]
 
 
+def statement_all(*, allocation: Allocation) -> Iterator[StatementLine]:
+    """Every line, oldest first, for exports; memory does not grow with the statement."""
+    people: dict[str, str] = {}
+    for row in transfers_from(account=allocation.account):
+        if row.by.startswith("person:") and row.by not in people:
+            people |= _people([row])
+        yield _line(row, people)
+
+
 def _line(row: Transfer, people: dict[str, str]) -> StatementLine:
     returned = 0
     if row.kind == Move.VOID:
         returned = row.amount
     elif row.kind == Move.POST and row.settles is not None:
         returned = row.settles.amount - row.amount
-    facts = {k: v for k, v in row.explanation.items() if k not in ("formula", "who")}
-    who = row.explanation.get("who") or people.get(row.by, "by rule" if row.by == "rule" else "")
+    told = dict(row.explanation)
+    who = told.pop("who", "") or people.get(row.by, "") or RULE
     return StatementLine(
         id=row.pk,
         at=row.at,
@@ -87,14 +117,20 @@ def _line(row: Transfer, people: dict[str, str]) -> StatementLine:
         amount=row.amount,
         returned=returned,
         subject=row.subject,
+        resource=row.resource,
         who=who,
-        formula=row.explanation.get("formula", ""),
+        text=told.pop("text", ""),
+        formula=told.pop("formula", ""),
+        seconds=told.pop("seconds", None),
+        rate_per_hour=told.pop("rate_per_hour", ""),
         reason=row.reason,
+        settles=row.settles_id or "",
+        hash=row.hash,
         available_after=row.available_after,
         held_after=row.held_after,
         spent_after=row.spent_after,
         seq=row.seq,
-        facts=facts,
+        facts=told,
     )
 
 

@@ -22,6 +22,7 @@ class Actor(StrEnum):
     """Who moves an allocation."""
 
     OFFICER = "officer"
+    APPLICANT = "applicant"
     CLOCK = "clock"
     LEDGER = "ledger"
 
@@ -29,11 +30,11 @@ class Actor(StrEnum):
 # Every allowed move, and who may make it. A move that is absent is forbidden.
 TRANSITIONS: dict[tuple[S, S], frozenset[Actor]] = {
     (S.SCHEDULED, S.ACTIVE): frozenset({Actor.CLOCK}),
-    (S.SCHEDULED, S.CLOSING): frozenset({Actor.OFFICER}),
+    (S.SCHEDULED, S.CLOSING): frozenset({Actor.OFFICER, Actor.APPLICANT}),
     (S.ACTIVE, S.SUSPENDED): frozenset({Actor.OFFICER}),
     (S.SUSPENDED, S.ACTIVE): frozenset({Actor.OFFICER}),
-    (S.ACTIVE, S.CLOSING): frozenset({Actor.OFFICER, Actor.CLOCK}),
-    (S.SUSPENDED, S.CLOSING): frozenset({Actor.OFFICER, Actor.CLOCK}),
+    (S.ACTIVE, S.CLOSING): frozenset({Actor.OFFICER, Actor.APPLICANT, Actor.CLOCK}),
+    (S.SUSPENDED, S.CLOSING): frozenset({Actor.OFFICER, Actor.APPLICANT, Actor.CLOCK}),
     (S.CLOSING, S.CLOSED): frozenset({Actor.LEDGER}),
 }
 

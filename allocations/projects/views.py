@@ -2,16 +2,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
 
 from allocations.catalogue.rates import formula
 from allocations.catalogue.selectors import profile_list
+from allocations.ledger.selectors import last_moved
+from portal.core.errors import NotAllowed, Refusal
 from portal.organisations.selectors import member_list
 
-from . import policies, selectors
+from . import budget, policies, selectors
+from .deeds import DEEDS, deed_form, deeds_open
+from .export import statement_download
+from .models import MoreAsked, ReclaimNotice
 from .statement import statement
+from .states import S
 
 PAGE = 50
 
@@ -22,7 +32,9 @@ def allocation_list(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     allocations = list(selectors.allocation_list_for_user(user=user)[:100])
     found = selectors.balances(allocations)
-    return render(request, "projects/list.html", {"rows": [(a, found[a.code]) for a in allocations]})
+    today = timezone.now().date()
+    rows = [(a, found[a.code], budget.standing_notice(allocation=a, balance=found[a.code], today=today)) for a in allocations]
+    return render(request, "projects/list.html", {"rows": rows})
 
 
 @login_required
@@ -39,18 +51,28 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
         if allocation.named_people_only
         else [m.user for m in member_list(organisation=allocation.organisation)]
     )
+    balance, today = selectors.balances([allocation])[allocation.code], timezone.now().date()
     return render(
         request,
         "projects/detail.html",
         {
             "allocation": allocation,
-            "balance": selectors.balances([allocation])[allocation.code],
+            "balance": balance,
             "resources": resources,
             "small": small,
             "people": people,
             "may_use": policies.may_use(user=user, allocation=allocation),
             "may_manage": policies.may_manage(user=user, allocation=allocation),
             "lines": statement(allocation=allocation, limit=5),
+            "deeds": deeds_open(user=user, allocation=allocation),
+            "used_percent": budget.credits_percent(balance),
+            "used": budget.used_now(balance),
+            "granted": budget.granted_now(balance),
+            "notice": budget.standing_notice(allocation=allocation, balance=balance, today=today),
+            "forecast": budget.forecast(allocation=allocation, balance=balance, today=today),
+            "days_left": (allocation.ends_on - today).days + 1,
+            "reclaim": allocation.reclaim_notices.filter(state=ReclaimNotice.State.GIVEN).first(),
+            "asked": allocation.asked_for_more.filter(answered_at=None).select_related("by").first(),
         },
     )
 
@@ -73,3 +95,68 @@ def statement_page(request: HttpRequest, code: str) -> HttpResponse:
             "next": str(shown[-1].seq) if len(lines) > PAGE else "",
         },
     )
+
+
+@login_required
+def statement_file(request: HttpRequest, code: str, form: str) -> HttpResponseBase:
+    """The whole statement as a file, oldest first."""
+    user: Any = request.user
+    allocation = selectors.allocation_get_for_user(user=user, code=code)
+    if form not in ("csv", "json"):
+        raise Http404
+    return statement_download(allocation=allocation, form=form)
+
+
+@login_required
+def deed(request: HttpRequest, code: str, name: str) -> HttpResponse:
+    """One thing that may be done with an allocation: its form, and the doing of it."""
+    user: Any = request.user
+    allocation = selectors.allocation_get_for_user(user=user, code=code)
+    chosen = deeds_open(user=user, allocation=allocation).get(name)
+    if chosen is None:
+        if name not in DEEDS:
+            raise Http404
+        raise NotAllowed(f"“{DEEDS[name].title}” is not open to you for {allocation.code} as it is now.")
+    form = deed_form(name, allocation=allocation, user=user, data=request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            chosen.perform(allocation, form.cleaned_data, user, timezone.now())
+        except Refusal as refusal:
+            field = refusal.facts.get("field")
+            form.add_error(field if field in form.fields else None, refusal.message)
+        else:
+            messages.success(request, chosen.done)
+            return redirect("allocations:detail", code=allocation.code)
+    facts = {
+        "allocation": allocation,
+        "balance": selectors.balances([allocation])[allocation.code],
+        "deed": chosen,
+        "form": form,
+    }
+    return render(request, "projects/deed.html", facts, status=422 if form.errors else 200)
+
+
+@login_required
+def officer_list(request: HttpRequest) -> HttpResponse:
+    """All allocations, for officers and operators: how far each is used, when it last moved, who asks for more."""
+    user: Any = request.user
+    words, state, asked = request.GET.get("q", "").strip(), request.GET.get("state", ""), bool(request.GET.get("asked"))
+    found = selectors.allocation_list_for_officer(user=user, words=words, state=state, asked=asked)
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    allocations = list(page)
+    balances, today = selectors.balances(allocations), timezone.now().date()
+    moved = last_moved(codes=[allocation.account for allocation in allocations])
+    asking = set(MoreAsked.objects.filter(allocation__in=allocations, answered_at=None).values_list("allocation_id", flat=True))
+    rows = [
+        {
+            "allocation": allocation,
+            "balance": balances[allocation.code],
+            "credits": budget.credits_percent(balances[allocation.code]),
+            "time": budget.time_percent(allocation, today),
+            "moved": moved.get(allocation.account),
+            "asks": allocation.pk in asking,
+        }
+        for allocation in allocations
+    ]
+    facts = {"rows": rows, "page": page, "q": words, "state": state, "asked": asked, "states": list(S)}
+    return render(request, "projects/officer_list.html", facts)

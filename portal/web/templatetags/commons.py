@@ -36,6 +36,13 @@ def credits_exact(amount: int | None) -> str:
 
 
 @register.filter
+def credits_signed(amount: int) -> str:
+    """Micro-credits as credits with their sign, to the last digit: by how much something changed."""
+    sign = "+" if amount > 0 else "\u2212" if amount < 0 else ""
+    return f"{sign}{credits_text(abs(amount))}"
+
+
+@register.filter
 def percent_of(part: int, whole: int) -> int:
     """`part` as a whole percentage of `whole`, 0 when there is no whole."""
     return min(100, round(100 * part / whole)) if whole else 0
