@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import LazySettings
 from django.db import connection
 
 from allocations.ledger.selectors import Balance, balance
@@ -115,8 +115,9 @@ class OutsideSite(FakeSite):
 
 
 @pytest.fixture
-def world(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> World:
     """See `World`. The doors lead to the site in memory; the portal's clock is the world's."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     founder, colleague, rival = (portal.person(name, at=now) for name in ("founder", "colleague", "rival"))
     organisation = portal.firm(founder, at=now)
     portal.member(organisation, colleague, OrgRole.MEMBER, at=now)

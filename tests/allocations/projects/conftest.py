@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 
 from allocations.ledger import services as ledger
 from allocations.ledger.selectors import Balance, balance
@@ -65,7 +66,11 @@ WORDS = {"text": "session x on cpu, small", "who": "Owner", "formula": "6 credit
 
 
 @pytest.fixture
-def firm(db: None, now: datetime) -> Firm:
+def firm(db: None, now: datetime, settings: LazySettings) -> Firm:
+    """See `Firm`."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # six people per test
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # no collected files are needed
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     portal.machine_room(at=now)
     owner, manager, member, outsider = (portal.person(name, at=now) for name in ("owner", "manager", "member", "outsider"))
     officer, inside = (portal.person(name, Role.OFFICER, at=now) for name in ("officer", "inside"))
