@@ -153,6 +153,7 @@ def _allocation(application: Application, decision: Decision, terms: Terms, *, a
             by=decision.by,
             at=at,
             subject=f"application:{application.code}",
+            transfers_allowed=application.version.rules.duties.transfers_between_allocations,
         )
     more = terms.credits - credits_before(application)
     if more > 0:

@@ -7,8 +7,10 @@ import io
 import json
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -24,6 +26,7 @@ from portal.core.quantities import MICRO, credits_text
 
 from .conftest import WORDS, Firm
 
+HOST = urlsplit(settings.PORTAL_URL).netloc
 pytestmark = pytest.mark.django_db(databases=["default", "volatile"])
 
 
@@ -51,14 +54,14 @@ def busy(firm: Firm) -> Firm:
 
 
 def signed_in(user: Any) -> Client:
-    client = Client(headers={"host": "127.0.0.1:64000"})
+    client = Client(headers={"host": HOST})
     client.force_login(user)
     return client
 
 
 def api(user: Any, firm: Firm, method: str, path: str, body: Any = None, **headers: str) -> Any:
     token = token_create(user=user, name="test", at=timezone.now())
-    client = Client(headers={"host": "127.0.0.1:64000", "authorization": f"Bearer {token}", **headers})
+    client = Client(headers={"host": HOST, "authorization": f"Bearer {token}", **headers})
     text = json.dumps(body) if body is not None else ""
     return client.generic(method, f"/api/v1{path}", text, content_type="application/json")
 
