@@ -1,5 +1,6 @@
 """
-When would it start? A batch site's scheduler is asked through its agent; each process keeps the answer for a minute, the agent for half of one.
+When would it start? A batch site's scheduler is asked through its agent. Each process keeps the answer for a minute, the agent
+for half of one.
 
 Asked for where a person looks at a quote, before anything is written; a launch itself never waits for it.
 """
