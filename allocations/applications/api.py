@@ -17,7 +17,7 @@ from portal.organisations.selectors import organisation_get_for_user
 from portal.web.registry import cached_import
 
 from . import drafts, selectors, services
-from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, asked_read
+from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, UNIT, asked_read
 from .models import Application
 
 router = Router(tags=["applications"])
@@ -29,6 +29,7 @@ class RequestedIn(Schema):
     """What is asked for. Credits as a decimal string."""
 
     credits: str | int | None = None
+    units: dict[str, str | int] = {}
     months: int | None = None
     resources: list[str] | None = None
     datasets: list[str] | None = None
@@ -181,6 +182,7 @@ def _row(application: Application) -> dict[str, Any]:
         "answers": application.answers,
         "requested": {
             "credits": credits_text(asked[CREDITS]) if asked[CREDITS] else None,
+            "units": application.requested_units,
             "months": asked[MONTHS],
             "resources": asked[RESOURCES],
             "datasets": asked[DATASETS],
@@ -198,7 +200,13 @@ def _changes(version: CallVersion, title: str | None, answers: dict[str, Any], a
     """Every given value in its kind; wrong ones are refused together, by key."""
     known = {question.key: question for question in questions(version.rules)}
     given: dict[str, Any] = {**answers, **({"title": title} if title is not None else {})}
-    wants = {CREDITS: asked.credits, MONTHS: asked.months, RESOURCES: asked.resources, DATASETS: asked.datasets}
+    wants = {
+        **{UNIT + key: amount for key, amount in asked.units.items()},
+        CREDITS: asked.credits,
+        MONTHS: asked.months,
+        RESOURCES: asked.resources,
+        DATASETS: asked.datasets,
+    }
     changes: dict[str, Any] = {}
     problems: dict[str, str] = {}
     for key, value in given.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 from allocations.calls.answers import WrongAnswer
 from allocations.calls.document import Amounts, CallDocument
+from allocations.calls.pricing import unit_read, units_credits
 from allocations.datasets.selectors import dataset_choices
 from portal.core.quantities import BadQuantity, credits_parse, credits_text
 
@@ -18,6 +19,8 @@ COLUMNS = {
     RESOURCES: "requested_resources",
     DATASETS: "requested_datasets",
 }
+# Where a call speaks in units, one key for each: ask-unit-gpu_hour. Credits follow from them.
+UNIT = "ask-unit-"
 
 
 def asked_read(rules: CallDocument, key: str, given: Any) -> Any:
@@ -28,13 +31,18 @@ def asked_read(rules: CallDocument, key: str, given: Any) -> Any:
     """
     if given is None or given == "":
         return [] if key in (RESOURCES, DATASETS) else None
+    if key.startswith(UNIT):
+        return _unit(rules.amounts, key, given)
     return READERS[key](rules.amounts, given)
 
 
 def asked_check(rules: CallDocument, asked: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong or missing, by key. Credits in micro-credits."""
     wrong = {}
-    for key in (CREDITS, MONTHS, RESOURCES):
+    units = unit_keys(rules)
+    if units and not any(asked.get(key) for key in units):
+        wrong[units[0]] = "Please answer this."
+    for key in (*((CREDITS,) if not units else ()), MONTHS, RESOURCES):
         if not asked.get(key):
             wrong[key] = "Please answer this."
     for key, value in asked.items():
@@ -43,8 +51,25 @@ def asked_check(rules: CallDocument, asked: Mapping[str, Any]) -> dict[str, str]
         try:
             asked_read(rules, key, credits_text(value) if key == CREDITS else value)
         except WrongAnswer as problem:
-            wrong[key] = str(problem)
+            wrong[units[0] if key == CREDITS and units else key] = str(problem)
     return wrong
+
+
+def unit_keys(rules: CallDocument) -> list[str]:
+    """The keys of the units a call speaks in."""
+    return [UNIT + unit.key for unit in rules.amounts.units]
+
+
+def units_asked(rules: CallDocument, units: Mapping[str, Any]) -> int | None:
+    """What the units asked for come to in micro-credits, None when nothing is asked for."""
+    return units_credits(rules.amounts.units, units) or None
+
+
+def _unit(amounts: Amounts, key: str, given: Any) -> str:
+    unit = next((unit for unit in amounts.units if UNIT + unit.key == key), None)
+    if unit is None:
+        raise WrongAnswer("This call does not speak in that unit.")
+    return format(unit_read(unit, given).normalize(), "f")
 
 
 def _credits(amounts: Amounts, given: Any) -> int:

@@ -8,8 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from allocations.calls.answers import TITLE_MAX, answers_check
+from allocations.calls.conditions import conditions_against
+from allocations.calls.eligibility import Facts
 from allocations.calls.models import Call
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -18,9 +21,9 @@ from portal.organisations.models import Organisation
 from portal.organisations.policies import MAY_APPLY, check_org_role
 
 from . import policies
-from .asking import COLUMNS, asked_check
+from .asking import COLUMNS, CREDITS, UNIT, asked_check, unit_keys, units_asked
 from .models import Application
-from .selectors import eligibility_of
+from .selectors import eligibility_of, facts_of
 
 FIRST_NUMBER = 1000
 TRIES = 5
@@ -94,8 +97,11 @@ def _differs(old: Any, new: Any) -> bool:
 
 def _written(application: Application, wanted: Mapping[str, Any], *, at: datetime) -> bool:
     revision = application.revision + 1
-    answers = {**application.answers, **{k: v for k, v in wanted.items() if k not in COLUMNS}}
+    answers = {**application.answers, **{k: v for k, v in wanted.items() if k not in COLUMNS and not k.startswith(UNIT)}}
     fields: dict[str, Any] = {column: wanted[key] for key, column in COLUMNS.items() if key in wanted}
+    if units := {key.removeprefix(UNIT): value for key, value in wanted.items() if key.startswith(UNIT)}:
+        kept = {key: value for key, value in {**application.requested_units, **units}.items() if value}
+        fields |= {"requested_units": kept, "requested_credits": units_asked(application.version.rules, kept)}
     fields |= {
         "answers": {key: value for key, value in answers.items() if value not in (None, "", [])},
         "title": str(answers.get("title") or "")[:TITLE_MAX],
@@ -111,10 +117,20 @@ def _written(application: Application, wanted: Mapping[str, Any], *, at: datetim
     return True
 
 
-def draft_problems(application: Application) -> dict[str, str]:
+def draft_problems(application: Application, *, facts: Facts | None = None) -> dict[str, str]:
     """What is missing or wrong before it can be sent, by key."""
-    rules = application.version.rules
-    return {**answers_check(rules, application.answers), **asked_check(rules, application.requested)}
+    rules, asked = application.version.rules, application.requested
+    wrong = {**answers_check(rules, application.answers), **asked_check(rules, asked)}
+    against = conditions_against(rules, facts=facts or facts_of_draft(application), answers=application.answers, asked=asked)
+    units = unit_keys(rules)
+    for key, reason in against.items():
+        wrong.setdefault(units[0] if key == CREDITS and units else key, reason)
+    return wrong
+
+
+def facts_of_draft(application: Application) -> Facts:
+    """The facts its rules look at, today."""
+    return facts_of(organisation=application.organisation, today=timezone.now().date(), without=application)
 
 
 @transaction.atomic

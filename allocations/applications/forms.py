@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ from django.core.exceptions import ValidationError
 
 from allocations.calls.answers import LONG_TEXT_MAX, WrongAnswer, answer_read, questions, shown
 from allocations.calls.document import CallDocument, Question
+from allocations.calls.findings import plain
 from allocations.catalogue.models import Resource
 from allocations.datasets.selectors import dataset_choices
 from portal.core.quantities import credits_text
 
-from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, asked_read
+from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, UNIT, asked_read
 from .models import Application
 
 FEW = 6  # up to so many choices are shown as buttons, more as a list
@@ -145,21 +146,24 @@ def _help(question: Question) -> str:
 
 
 def _widget(question: Question) -> forms.Widget:
-    if question.kind == "long_text":
-        return forms.Textarea(attrs={"rows": 5, **({"data-words": question.words_max} if question.words_max else {})})
-    if question.kind == "number":
-        return forms.TextInput(attrs={"inputmode": "decimal"})
-    if question.kind == "choice":
-        return (
-            forms.RadioSelect(choices=question.choices)
-            if len(question.choices) <= FEW
-            else forms.Select(choices=[("", "Choose …"), *question.choices])
-        )
-    if question.kind == "choices":
-        return forms.CheckboxSelectMultiple(choices=question.choices)
-    if question.kind == "yes_no":
-        return forms.RadioSelect(choices=[("yes", "Yes"), ("no", "No")])
-    return forms.TextInput()
+    if question.kind == "choice" and len(question.choices) > FEW:
+        return forms.Select(choices=[("", "Choose …"), *question.choices])
+    return WIDGETS[question.kind](question)
+
+
+def _long_text(question: Question) -> forms.Widget:
+    return forms.Textarea(attrs={"rows": 5, **({"data-words": question.words_max} if question.words_max else {})})
+
+
+WIDGETS: dict[str, Callable[[Question], forms.Widget]] = {
+    "text": lambda _: forms.TextInput(),
+    "long_text": _long_text,
+    "number": lambda _: forms.TextInput(attrs={"inputmode": "decimal"}),
+    "choice": lambda question: forms.RadioSelect(choices=question.choices),
+    "choices": lambda question: forms.CheckboxSelectMultiple(choices=question.choices),
+    "yes_no": lambda _: forms.RadioSelect(choices=[("yes", "Yes"), ("no", "No")]),
+    "date": lambda _: forms.DateInput(attrs={"type": "date"}),
+}
 
 
 def _asks(rules: CallDocument) -> Mapping[str, forms.Field]:
@@ -167,14 +171,7 @@ def _asks(rules: CallDocument) -> Mapping[str, forms.Field]:
     names = dict(Resource.objects.filter(slug__in=amounts.resources).values_list("slug", "name"))
     resources = [(slug, names.get(slug, slug)) for slug in amounts.resources]
     found: dict[str, forms.Field] = {
-        CREDITS: AskField(
-            rules,
-            CREDITS,
-            label="Credits",
-            help_text=f"From {amounts.credits_min} to {amounts.credits_max} {amounts.unit_words}. "
-            "An hour on the small size costs about 6.",
-            widget=forms.TextInput(attrs={"inputmode": "decimal"}),
-        ),
+        **_amount_fields(rules),
         MONTHS: AskField(
             rules,
             MONTHS,
@@ -198,6 +195,35 @@ def _asks(rules: CallDocument) -> Mapping[str, forms.Field]:
             ),
         )
     return found
+
+
+def _amount_fields(rules: CallDocument) -> dict[str, forms.Field]:
+    """Credits, or one field for each unit the call speaks in."""
+    amounts, decimal = rules.amounts, {"inputmode": "decimal"}
+    fields: dict[str, forms.Field] = {}
+    for unit in amounts.units:
+        tiers = [(format(tier.normalize(), "f"), f"{plain(tier)} {unit.words}") for tier in unit.tiers]
+        fields[UNIT + unit.key] = AskField(
+            rules,
+            UNIT + unit.key,
+            label=unit.words,
+            required=len(amounts.units) == 1,
+            help_text=f"From {plain(unit.least)} to {plain(unit.most)}; each is {plain(unit.credits_each)} credits.",
+            widget=forms.RadioSelect(choices=tiers) if tiers else forms.TextInput(attrs=decimal),
+        )
+    if fields:
+        return fields
+    tiers = [(str(tier), f"{tier} {amounts.unit_words}") for tier in amounts.tiers]
+    limits = f"From {amounts.credits_min} to {amounts.credits_max} {amounts.unit_words}. "
+    return {
+        CREDITS: AskField(
+            rules,
+            CREDITS,
+            label="Credits",
+            help_text=limits + "An hour on the small size costs about 6.",
+            widget=forms.RadioSelect(choices=tiers) if tiers else forms.TextInput(attrs=decimal),
+        )
+    }
 
 
 class ReturnForm(forms.Form):

@@ -33,6 +33,7 @@ class Application(models.Model):
     title = models.CharField(max_length=160, blank=True)
     answers = models.JSONField(default=dict)
     requested_credits = models.BigIntegerField(null=True, blank=True, help_text="micro-credits")
+    requested_units = models.JSONField(default=dict, help_text="amounts by unit, where the call speaks in units")
     requested_months = models.PositiveSmallIntegerField(null=True, blank=True)
     requested_resources = models.JSONField(default=list)
     requested_datasets = models.JSONField(default=list)
@@ -125,6 +126,7 @@ class Application(models.Model):
             "ask-months": self.requested_months,
             "ask-resources": self.requested_resources,
             "ask-datasets": self.requested_datasets,
+            **{f"ask-unit-{key}": amount for key, amount in self.requested_units.items()},
         }
 
 

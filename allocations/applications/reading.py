@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from allocations.calls.answers import answer_words, shown
+from allocations.calls.pricing import units_words
 from portal.core.quantities import credits_text
 
-from .asking import CREDITS, DATASETS, MONTHS, RESOURCES
+from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, UNIT
 from .forms import pages
 from .models import Application
 
@@ -47,15 +48,20 @@ def content_rows(application: Application, *, problems: Mapping[str, str] | None
             if shown(q, application.answers)
         ]
         if page.asks:
-            rows += [Row(ASK_LABELS[key], words, wrong.get(key, "")) for key, words in _asked_words(application).items()]
+            rows += [
+                Row(ASK_LABELS.get(key, "Amount"), words, wrong.get(key, ""))
+                for key, words in _asked_words(application).items()
+            ]
         groups.append(Group(step, page.title, rows))
     return groups
 
 
 def _asked_words(application: Application) -> dict[str, str]:
-    asked = application.requested
+    asked, units = application.requested, application.version.rules.amounts.units
+    credits = credits_text(asked[CREDITS]) if asked[CREDITS] else "—"
+    amount = {UNIT + units[0].key: units_words(units, application.requested_units)} if units else {CREDITS: credits}
     return {
-        CREDITS: credits_text(asked[CREDITS]) if asked[CREDITS] else "—",
+        **amount,
         MONTHS: str(asked[MONTHS] or "—"),
         RESOURCES: ", ".join(asked[RESOURCES]) or "—",
         DATASETS: ", ".join(asked[DATASETS]) or "none",

@@ -11,7 +11,9 @@ from allocations.calls.eligibility import Award, Eligibility, Facts, eligibility
 from allocations.calls.models import Call
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
+from portal.organisations.declarations import in_force
 from portal.organisations.models import Organisation
+from portal.organisations.subsidies import aid_total
 from portal.web.registry import cached_import
 
 from .models import Application
@@ -19,6 +21,8 @@ from .states import UNDER_WAY, Outcome, S
 
 # Upper rooms name here who else may read an application: dotted paths of functions (user) → queryset of application ids.
 READERS: list[str] = []
+# And which of an enterprise's reports are overdue: functions (organisation, today) → codes of allocations.
+REPORTS: list[str] = []
 
 
 def application_list_for_user(*, user: User) -> QuerySet[Application]:
@@ -61,12 +65,14 @@ def application_visible_for_user(*, user: User) -> QuerySet[Application]:
 
 
 def _rows() -> QuerySet[Application]:
-    return Application.objects.select_related("call__current", "version__call", "organisation", "allocation", "submitted_by")
+    return Application.objects.select_related(
+        "call__current", "version__call", "organisation", "allocation", "submitted_by"
+    ).prefetch_related("organisation__related_firms")
 
 
 def facts_of(*, organisation: Organisation, today: date, without: Application | None = None) -> Facts:
     """
-    What eligibility rules look at, in two queries.
+    What eligibility rules look at, in a constant number of queries.
 
     :param without: an application that shall not count as open (the one being sent)
     """
@@ -82,10 +88,23 @@ def facts_of(*, organisation: Organisation, today: date, without: Application | 
         country=organisation.country,
         size=organisation.size.size,
         size_reason=organisation.size.reason,
+        legal_form=organisation.legal_form or None,
+        headcount=organisation.headcount,
+        founded_on=organisation.founded_on,
+        declarations=frozenset(in_force(organisation=organisation, today=today)),
+        subsidies_eur=aid_total(organisation=organisation, today=today).total_eur,
+        reports_overdue=_reports_overdue(organisation, today),
         registry_checked=bool(organisation.registry_scheme or organisation.registry_confirmed_at),
         awards=awards,
         open_applications=open_ones,
     )
+
+
+def _reports_overdue(organisation: Organisation, today: date) -> list[str] | None:
+    """What the rooms upstairs say of overdue reports; None, not known, where none is asked."""
+    if not REPORTS:
+        return None
+    return [code for path in REPORTS for code in cached_import(path)(organisation=organisation, today=today)]
 
 
 def eligibility_of(*, call: Call, organisation: Organisation, today: date, without: Application | None = None) -> Eligibility:

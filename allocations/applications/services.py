@@ -9,6 +9,7 @@ from django.db import transaction
 
 from allocations.calls import services as calls
 from allocations.calls.answers import questions, shown
+from allocations.calls.intake import clock_starts_on
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed, Refusal
@@ -17,7 +18,7 @@ from . import letters, policies
 from .clock import working_day_after, working_days_between
 from .drafts import draft_problems
 from .models import Application, Snapshot
-from .selectors import eligibility_of
+from .selectors import eligibility_of, facts_of
 from .states import Actor, S, check_transition
 
 ANSWER_DAYS = 30  # a returned application waits so long for its applicant
@@ -57,12 +58,14 @@ def application_submit(*, application: Application, by: User, at: datetime) -> N
     if first:
         _check_rules_unchanged(application)
         _check_eligible(application, at)
-    if problems := draft_problems(application):
+    facts = facts_of(organisation=application.organisation, today=at.date(), without=application)
+    if problems := draft_problems(application, facts=facts):
         raise _incomplete(problems)
     if first:
         calls.submission_count(call=application.call, at=at)
     rules = application.version.rules
     days = max(0, rules.promise_working_days - application.clock_used)
+    counted_from = clock_starts_on(rules.intake, at.date()) if first else at.date()
     application_move(
         application=application,
         new=S.SUBMITTED,
@@ -70,8 +73,8 @@ def application_submit(*, application: Application, by: User, at: datetime) -> N
         at=at,
         submitted_at=application.submitted_at or at,
         submitted_by=by,
-        clock_from=at.date(),
-        promised_on=working_day_after(at.date(), days=days, country=rules.holidays_of),
+        clock_from=counted_from,
+        promised_on=working_day_after(counted_from, days=days, country=rules.holidays_of),
         answer_by=None,
     )
     Snapshot.objects.create(

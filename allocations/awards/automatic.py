@@ -63,6 +63,10 @@ def decide(*, application: Application, at: datetime) -> None:
                 return
         except LedgerRefusal as refusal:
             said = f"the pool does not hold it ({refusal.code})"
+        except Refusal as refusal:
+            if refusal.code == "changed_meanwhile":
+                raise
+            said = refusal.message
     with transaction.atomic():
         if Application.objects.filter(pk=application.pk, state=S.SUBMITTED, rule_said="").update(rule_said=said):
             audit.event_record(

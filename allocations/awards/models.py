@@ -85,3 +85,28 @@ class Appeal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.application_id}: {self.state}"
+
+
+class Rest(models.Model):
+    """
+    The part of an award that follows a progress report, where the call gives awards in parts. Its credits wait on an account
+    of their own (`account`), out of the pool, so that what was promised is always there.
+    """
+
+    allocation = models.OneToOneField(Allocation, on_delete=models.PROTECT, related_name="rest")
+    amount = models.BigIntegerField(help_text="micro-credits")
+    account = models.CharField(max_length=60)
+    set_aside_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    granted = models.BooleanField(default=False, help_text="granted; ended without: returned to the pool")
+    reason = models.TextField(blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="awards_a_rest_has_an_amount", condition=Q(amount__gt=0)),
+            models.CheckConstraint(name="awards_a_rest_ends_with_a_reason", condition=Q(ended_at__isnull=True) | ~Q(reason="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id}: {self.amount}"

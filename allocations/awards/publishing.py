@@ -15,6 +15,7 @@ from allocations.applications import services as applications
 from allocations.applications.models import Application
 from allocations.applications.policies import check_may_officiate
 from allocations.applications.states import Actor, Outcome, S
+from allocations.calls.deciding import pool_of
 from allocations.datasets import services as datasets
 from allocations.ledger import services as ledger
 from allocations.ledger.states import AccountKind
@@ -25,9 +26,9 @@ from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, Refusal
 from portal.core.quantities import credits_text
 
-from . import letters
+from . import letters, shaping
 from .models import Decision
-from .terms import Terms, last_day
+from .terms import Terms
 
 
 def credits_before(application: Application) -> int:
@@ -55,7 +56,8 @@ def set_aside(*, application: Application, number: int, credits: int, by: User, 
     :raises LedgerRefusal: `exceeds_pool`
     """
     account = f"held:{application.code.lower()}-{number}"
-    ledger.account_open(code=account, kind=AccountKind.ALLOCATION, pool=application.version.rules.pool)
+    pool = pool_of(application.version.rules, application.answers).value
+    ledger.account_open(code=account, kind=AccountKind.ALLOCATION, pool=pool)
     if amount := credits - credits_before(application):
         ledger.grant(
             id=f"{account}:grant",
@@ -141,27 +143,17 @@ def _release(decision: Decision, *, reason: str, by: User, at: datetime) -> None
 
 def _allocation(application: Application, decision: Decision, terms: Terms, *, at: datetime) -> Allocation:
     if application.allocation is None:
-        return projects.allocation_create(
-            title=application.title,
-            organisation=application.organisation,
-            pool=application.version.rules.pool,
-            amount=terms.credits,
-            caps=dict.fromkeys(terms.resources),
-            starts_on=at.date(),
-            ends_on=last_day(at.date(), terms.months),
-            reason=decision.reason,
-            by=decision.by,
-            at=at,
-            subject=f"application:{application.code}",
-            transfers_allowed=application.version.rules.duties.transfers_between_allocations,
-        )
+        return shaping.allocation_make(application, terms, reason=decision.reason, by=decision.by, at=at)
     more = terms.credits - credits_before(application)
     if more > 0:
         if decision.by is None:
             raise NotAllowed("A rule never raises an award.")
+        shaping.award_shape(application, credits=more, months=terms.months, today=at.date())
+        part = f"appeal-{decision.number}"
+        shaping.aid_record(application, application.allocation, credits=more, at=at, part=part)
         projects.allocation_supplement(
             allocation=application.allocation,
-            id=f"{application.allocation.code.lower()}-appeal-{decision.number}",
+            id=f"{application.allocation.code.lower()}-{part}",
             amount=more,
             reason=decision.reason,
             by=decision.by,

@@ -17,6 +17,7 @@ from allocations.reviews import services as reviews
 from allocations.reviews.models import Review
 from allocations.reviews.selectors import all_in
 from allocations.reviews.states import COUNTED
+from allocations.reviews.steps import steps_missing
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, Refusal
@@ -43,6 +44,9 @@ def application_award(
     _check_may_decide(application, by)
     _check_reason(reason)
     _check_terms(application, terms)
+    if missing := steps_missing(application):
+        titles = ", ".join(plan.step.title for plan in missing)
+        raise Refusal("steps_missing", f"Not every step of this call is done: {titles}. Record each with its outcome first.")
     if not all_in(application):
         raise Refusal("reviews_missing", "Not all reviews are in. Wait for them, ask others, or release those not needed.")
     return award_write(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-
-from dateutil.relativedelta import relativedelta
 
 from allocations.applications.models import Application
 
@@ -28,8 +25,3 @@ def asked_terms(application: Application) -> Terms:
         list(application.requested_resources),
         list(application.requested_datasets),
     )
-
-
-def last_day(start: date, months: int) -> date:
-    """The last day of so many months that begin on `start`."""
-    return start + relativedelta(months=months) - timedelta(days=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,6 +12,13 @@ from .document import CallDocument, Question
 TITLE = Question(
     key="title", label="A title for your project", help="Short and plain: it is shown publicly if you are awarded."
 )
+DATA_WORDS = {
+    "public": "Public",
+    "internal": "Internal to your enterprise",
+    "personal": "About people (personal data)",
+    "special": "About people's health, beliefs or the like (special categories)",
+    "trade_secret": "A trade secret",
+}
 TITLE_MAX, TEXT_MAX, LONG_TEXT_MAX = 160, 400, 30_000
 Answers = Mapping[str, Any]
 EMPTY: tuple[Any, ...] = (None, "", [])
@@ -21,8 +29,46 @@ class WrongAnswer(ValueError):
 
 
 def questions(document: CallDocument) -> list[Question]:
-    """Every question: the title, which the portal itself asks, and the call's own."""
-    return [TITLE, *document.form]
+    """Every question: those the portal itself asks (the title, and what rules look at), and the call's own."""
+    page = document.form[0].page if document.form else "Your project"
+    return [TITLE, *_lead(document, page), *_classes(document, page), *document.form]
+
+
+def _lead(document: CallDocument, page: str) -> list[Question]:
+    if document.lead is None:
+        return []
+    lead = document.lead
+    asked = [
+        Question(key="lead_name", label="Who leads the work?", page=page),
+        Question(key="lead_position", label="What is their position?", kind="choice", choices=lead.positions, page=page),
+    ]
+    if lead.contract_months_after is not None:
+        words = f"It must run {lead.contract_months_after} months beyond the last month you ask for. {lead.why}"
+        label = "Until when does their contract run?"
+        asked.append(Question(key="lead_contract_ends", label=label, help=words, kind="date", page=page))
+    return asked
+
+
+def _classes(document: CallDocument, page: str) -> list[Question]:
+    asked = []
+    if document.activities:
+        choices = [(activity.key, activity.label) for activity in document.activities]
+        asked.append(
+            Question(key="activity_class", label="Which kind of activity is it?", kind="choice", choices=choices, page=page)
+        )
+    if document.data is not None:
+        allowed = ", ".join(DATA_WORDS[one].lower() for one in document.data.allowed)
+        asked.append(
+            Question(
+                key="data_class",
+                label="Which data will you work on?",
+                help=f"The most protected class counts. This call allows: {allowed}. {document.data.why}",
+                kind="choice",
+                choices=list(DATA_WORDS.items()),
+                page=page,
+            )
+        )
+    return asked
 
 
 def shown(question: Question, answers: Answers) -> bool:
@@ -114,6 +160,7 @@ def _schema(question: Question) -> dict[str, Any]:
             "x-labels": labels,
         },
         "yes_no": {"type": "boolean"},
+        "date": {"type": "string", "format": "date"},
     }
     return {**words, **kinds[question.kind]}
 
@@ -174,7 +221,15 @@ def _yes_no(_: Question, given: Any) -> bool:
     raise WrongAnswer("Answer yes or no.")
 
 
+def _date(_: Question, given: Any) -> str:
+    try:
+        return date.fromisoformat(given if isinstance(given, str) else "").isoformat()
+    except ValueError:
+        raise WrongAnswer("Write a day as year-month-day, for example 2027-03-31.") from None
+
+
 READERS = {
+    "date": _date,
     "text": _text,
     "long_text": _text,
     "number": _number,

@@ -15,6 +15,8 @@ import pycountry
 from dateutil.relativedelta import relativedelta
 
 from . import document as d
+from .findings import Finding, later, words_or
+from .findings import finding as _answer
 
 
 @dataclass(frozen=True)
@@ -31,24 +33,24 @@ class Facts:
     What is known about an enterprise. None means not known yet.
 
     :param open_applications: call slug → how many are open
+    :param declarations: kinds of declarations signed and in force
+    :param subsidies_eur: received over the last three years
+    :param reports_overdue: codes of allocations whose report is overdue
     """
 
     today: date
     country: str
     size: str
     size_reason: str = ""
+    legal_form: str | None = None
+    headcount: int | None = None
+    founded_on: date | None = None
     registry_checked: bool | None = None
+    declarations: frozenset[str] | None = None
+    subsidies_eur: int | None = None
+    reports_overdue: Sequence[str] | None = None
     awards: Sequence[Award] | None = None
     open_applications: Mapping[str, int] | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One rule's answer: True, False, or None when it cannot be told yet; and why, in words."""
-
-    kind: str
-    passes: bool | None
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -130,25 +132,84 @@ def _open(rule: d.OpenApplicationsRule, facts: Facts, call: str) -> Finding:
     return _finding(rule, count < rule.fewer_than, found, f"enterprises with fewer than {rule.fewer_than} open")
 
 
+def _legal_form(rule: d.LegalFormRule, facts: Facts, _: str) -> Finding:
+    wanted = words_or([legal_form_words(form) for form in rule.any_of])
+    if not facts.legal_form:
+        return _later(rule, f"whether you are {wanted}")
+    return _finding(rule, facts.legal_form in rule.any_of, f"you are {legal_form_words(facts.legal_form)}", wanted)
+
+
+def _headcount(rule: d.HeadcountRule, facts: Facts, _: str) -> Finding:
+    if facts.headcount is None:
+        return _later(rule, "how many people you employ")
+    found = f"{facts.headcount} people employed"
+    return _finding(rule, facts.headcount < rule.fewer_than, found, f"enterprises with fewer than {rule.fewer_than} people")
+
+
+def _age(rule: d.AgeRule, facts: Facts, _: str) -> Finding:
+    if facts.founded_on is None:
+        return _later(rule, "when your enterprise was founded")
+    years = relativedelta(facts.today, facts.founded_on).years
+    found = f"founded {years} full year{'s' * (years != 1)} ago"
+    return _finding(rule, years < rule.years_below, found, f"enterprises founded less than {rule.years_below} years ago")
+
+
+def _exclusion(rule: d.ExclusionRule, facts: Facts, _: str) -> Finding:
+    if facts.awards is None or facts.open_applications is None:
+        return _later(rule, f"whether you take part in {words_or(rule.calls)}")
+    awarded = {award.call for award in facts.awards}
+    parts = sorted(slug for slug in set(rule.calls) if slug in awarded or facts.open_applications.get(slug, 0))
+    found = f"you take part in {' and '.join(parts)}" if parts else f"you take no part in {words_or(rule.calls)}"
+    return _finding(rule, not parts, found, f"enterprises that take no part in {words_or(rule.calls)}")
+
+
+def _declarations(rule: d.DeclarationsRule, facts: Facts, _: str) -> Finding:
+    names = [key.replace("_", " ") for key in rule.all_of]
+    if facts.declarations is None:
+        return _later(rule, f"the declarations {', '.join(names)}")
+    missing = [key.replace("_", " ") for key in rule.all_of if key not in facts.declarations]
+    found = f"not signed yet: {', '.join(missing)}" if missing else f"signed: {', '.join(names)}"
+    return _finding(rule, not missing, found, f"enterprises that signed {', '.join(names)}; sign on your enterprise's page")
+
+
+def _aid_room(rule: d.AidRoomRule, facts: Facts, _: str) -> Finding:
+    if facts.subsidies_eur is None:
+        return _later(rule, "subsidies received over three years")
+    found = f"subsidies of € {facts.subsidies_eur:,} over three years"
+    return _finding(rule, facts.subsidies_eur < rule.below_eur, found, f"enterprises with less than € {rule.below_eur:,}")
+
+
+def _reports(rule: d.ReportsRule, facts: Facts, _: str) -> Finding:
+    if facts.reports_overdue is None:
+        return _later(rule, "whether a report of yours is overdue")
+    overdue = list(facts.reports_overdue)
+    found = f"report overdue on {' and '.join(overdue)}" if overdue else "no report is overdue"
+    return _finding(rule, not overdue, found, "enterprises whose reports are in")
+
+
 CHECKS: dict[type, Callable[[Any, Facts, str], Finding]] = {
     d.CountryRule: _country,
     d.SizeRule: _size,
+    d.LegalFormRule: _legal_form,
+    d.HeadcountRule: _headcount,
+    d.AgeRule: _age,
     d.RegistryRule: _registry,
     d.PriorAwardRule: _prior,
+    d.ExclusionRule: _exclusion,
     d.AwardsFewerRule: _awards_fewer,
     d.OpenApplicationsRule: _open,
+    d.DeclarationsRule: _declarations,
+    d.AidRoomRule: _aid_room,
+    d.ReportsRule: _reports,
 }
 
 
 def _finding(rule: Any, passes: bool, found: str, wanted: str) -> Finding:
-    first = found[:1].upper() + found[1:]
-    if passes:
-        return Finding(rule.kind, True, f"{first}.")
-    return Finding(rule.kind, False, f"{first}; this call is for {wanted}. {rule.why}".rstrip())
+    return _answer(rule.kind, passes, found, wanted, rule.why)
 
 
 def _later(rule: Any, what: str) -> Finding:
-    return Finding(rule.kind, None, f"Looked at once you sign in: {what}.")
+    return later(rule.kind, what)
 
 
 def country_name(code: str) -> str:
@@ -157,6 +218,7 @@ def country_name(code: str) -> str:
     return getattr(country, "common_name", country.name) if country else code
 
 
-def words_or(words: Sequence[str]) -> str:
-    """ "a", "a or b", "a, b or c"."""
-    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+def legal_form_words(form: str) -> str:
+    """A legal form as people read it: "a research organisation"."""
+    words = form.replace("_", " ")
+    return {"other": "of another legal form"}.get(form, f"{'an' if words[0] in 'aeiou' else 'a'} {words}")

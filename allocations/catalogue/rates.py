@@ -21,7 +21,7 @@ class Rate:
     What a resource costs, in micro-credits per hour of each unit, and how the provider adds them up.
 
     `sum`: each unit is paid. `max`: the largest share of a node is paid, as Slurm's max of billing weights does; then
-    `node` says how large a node is and `node_hour` what all of it costs.
+    `node` says how large a node is and `node_hour` what all of it costs. `node`: every node touched is paid as a whole.
     """
 
     core_hour: int
@@ -52,6 +52,8 @@ def rate_per_hour(rate: Rate, size: Size) -> int:
         return size.cores * rate.core_hour + size.memory_gib * rate.gib_hour + size.gpus * rate.gpu_hour
     assert rate.node is not None  # noqa: S101 (the row's constraint says so)
     shares = [(size.cores, rate.node.cores), (size.memory_gib, rate.node.memory_gib), (size.gpus, rate.node.gpus)]
+    if rate.rule == "node":
+        return rate.node_hour * max(-(-part // whole) for part, whole in shares if whole)
     return max(-(-rate.node_hour * part // whole) for part, whole in shares if whole)
 
 
@@ -62,6 +64,8 @@ def formula(rate: Rate, size: Size) -> str:
     total = credits_text(rate_per_hour(rate, size))
     if rate.rule == "max":
         return f"largest share of a node × {credits_text(rate.node_hour)} per node-hour = {total} credits per hour"
+    if rate.rule == "node":
+        return f"whole nodes × {credits_text(rate.node_hour)} per node-hour = {total} credits per hour"
     parts = [f"{size.cores} core{'s' * (size.cores != 1)} × {credits_text(rate.core_hour)}"]
     if rate.gib_hour:
         parts.append(f"{size.memory_gib} GiB × {credits_text(rate.gib_hour)}")

@@ -24,6 +24,7 @@ class Allocation(models.Model):
     ends_on = models.DateField(help_text="the last day, in UTC")
     named_people_only = models.BooleanField(default=False)
     transfers_allowed = models.BooleanField(default=False, help_text="its call lets credits move to the enterprise's others")
+    mail_domains = models.JSONField(default=list, help_text="only people with an address there may be named; none: anybody")
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 

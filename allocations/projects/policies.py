@@ -19,11 +19,18 @@ def may_use(*, user: User, allocation: Allocation) -> bool:
     if not user.is_active:
         return False
     role = org_role(user=user, organisation_id=allocation.organisation_id)
-    if role is None:
+    if role is None or not address_fits(user=user, allocation=allocation):
         return False
     if role in (OrgRole.OWNER, OrgRole.MANAGER) or not allocation.named_people_only:
         return True
     return allocation.members.filter(user=user).exists()
+
+
+def address_fits(*, user: User, allocation: Allocation) -> bool:
+    """Whether the person's address is at one of the domains the award names; an award that names none takes any."""
+    domain = user.email.rpartition("@")[2].lower()
+    allowed = allocation.mail_domains
+    return not allowed or any(domain == one or domain.endswith("." + one) for one in allowed)
 
 
 def may_manage(*, user: User, allocation: Allocation) -> bool:
@@ -42,6 +49,9 @@ def check_may_spend(*, user: User, allocation: Allocation, at: datetime) -> None
     if not may_use(user=user, allocation=allocation):
         if org_role(user=user, organisation_id=allocation.organisation_id) is None:
             raise NotYours("allocation")
+        if not address_fits(user=user, allocation=allocation):
+            allowed = " or ".join(allocation.mail_domains)
+            raise NotAllowed(f"{allocation.code} is for people with an address at {allowed}; you are {user.email}.")
         raise NotAllowed(f"{allocation.code} names its own people and you are not one of them. Ask its owner to add you.")
     if allocation.state != S.ACTIVE or not allocation.starts_on <= at.date() <= allocation.ends_on:
         words = {

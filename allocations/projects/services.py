@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from allocations.catalogue.models import Resource
+from allocations.catalogue.rates import Rate
 from allocations.ledger import selectors as ledger_read
 from allocations.ledger import services as ledger
 from allocations.ledger.states import AccountKind, AccountState, RefusalCode
@@ -23,6 +24,7 @@ from portal.organisations.models import Organisation
 
 from . import letters, policies
 from .models import Allocation, AllocationMember, AllocationResource, MoreAsked
+from .policies import address_fits
 from .states import Actor, S, check_transition
 
 log = logging.getLogger(__name__)
@@ -44,11 +46,16 @@ def allocation_create(
     at: datetime,
     subject: str = "",
     transfers_allowed: bool = False,
+    charged: Callable[[Rate], Rate] | None = None,
+    named_people_only: bool = False,
+    mail_domains: Sequence[str] = (),
 ) -> Allocation:
     """
     Grant credits from a pool to an enterprise: the allocation, its account, its resources at today's rates, and the grant.
 
     :param amount: micro-credits
+    :param charged: how the call charges what a machine costs; none: by the machine's own formula
+    :param mail_domains: only people with an address there may be named; none: anybody
     :param caps: resource slug → most micro-credits that may be spent there, or None
     :param transfers_allowed: whether the call lets credits move to the enterprise's other allocations
     :raises LedgerRefusal: `exceeds_pool`; then nothing was made
@@ -73,11 +80,14 @@ def allocation_create(
         state=S.SCHEDULED if starts_later else S.ACTIVE,
         transfers_allowed=transfers_allowed,
         created_at=at,
+        named_people_only=named_people_only,
+        mail_domains=list(mail_domains),
     )
     allocation.code = f"A-{FIRST_NUMBER + allocation.pk}"
     allocation.save(update_fields=["code"])
+    rates = {slug: charged(row.rate) if charged else row.rate for slug, row in resources.items()}
     AllocationResource.objects.bulk_create(
-        AllocationResource(allocation=allocation, resource=resources[slug], rate_frozen=resources[slug].rate.as_dict(), cap=cap)
+        AllocationResource(allocation=allocation, resource=resources[slug], rate_frozen=rates[slug].as_dict(), cap=cap)
         for slug, cap in caps.items()
     )
     ledger.account_open(code=allocation.account, kind=AccountKind.ALLOCATION, pool=pool)
@@ -245,7 +255,14 @@ def allocation_end(*, allocation: Allocation, reason: str, by: User | None, at: 
 
 @transaction.atomic
 def member_add(*, allocation: Allocation, user: User, by: User, at: datetime) -> None:
-    """Name a person on the allocation."""
+    """
+    Name a person on the allocation.
+
+    :raises NotAllowed: an address outside of the domains the award names
+    """
+    if not address_fits(user=user, allocation=allocation):
+        allowed = " or ".join(allocation.mail_domains)
+        raise NotAllowed(f"{allocation.code} is for people with an address at {allowed}; theirs is {user.email}.")
     AllocationMember.objects.get_or_create(allocation=allocation, user=user, defaults={"added_at": at, "added_by": by})
 
 

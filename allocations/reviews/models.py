@@ -55,3 +55,22 @@ class Review(models.Model):
     @property
     def badge(self) -> Badge:
         return BADGES[S(self.state)]
+
+
+class StepDone(models.Model):
+    """An officer's record that a step of the call is done, with its outcome and why. Never edited; a new one may follow."""
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="steps_done")
+    round = models.PositiveSmallIntegerField(default=1)
+    key = models.CharField(max_length=40)
+    passed = models.BooleanField()
+    note = models.TextField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "pk"]
+        constraints = [models.CheckConstraint(name="reviews_a_step_says_why", condition=~Q(note=""))]
+
+    def __str__(self) -> str:
+        return f"{self.application_id}: {self.key}"

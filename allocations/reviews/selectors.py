@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet
 
 from allocations.applications.models import Application
 from allocations.applications.states import S as ApplicationS
+from allocations.calls.deciding import reviewers_wanted
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 
@@ -67,7 +68,8 @@ def all_in(application: Application, reviews: list[Review] | None = None) -> boo
         return True
     rows = reviews_of(application) if reviews is None else reviews
     counted = [row for row in rows if row.state in COUNTED]
-    return len(counted) >= wanted.reviewers and all(row.state == S.SUBMITTED for row in counted)
+    enough = reviewers_wanted(wanted, application.requested_credits or 0).value
+    return len(counted) >= enough and all(row.state == S.SUBMITTED for row in counted)
 
 
 def others_of(review: Review) -> list[Review] | None:

@@ -1,11 +1,51 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pycountry
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from .size_class import SizeFinding, size_class
+from .size_class import Related, SizeFinding, size_class
+
+
+class LegalForm(models.TextChoices):
+    """What kind of organisation it is in law."""
+
+    COMPANY = "company", "Company"
+    COOPERATIVE = "cooperative", "Cooperative"
+    SOLE_TRADER = "sole_trader", "Sole trader"
+    CHARITY = "charity", "Charity"
+    NON_PROFIT = "non_profit", "Non-profit"
+    RESEARCH = "research_organisation", "Research organisation"
+    PUBLIC_BODY = "public_body", "Public body"
+    OTHER = "other", "Another form"
+
+
+# Sections of NACE Rev. 2.1, in words people know.
+SECTORS = [
+    ("A", "Farming, forestry, fishing"),
+    ("B", "Mining"),
+    ("C", "Manufacturing"),
+    ("D", "Energy"),
+    ("E", "Water and waste"),
+    ("F", "Construction"),
+    ("G", "Trade"),
+    ("H", "Transport and storage"),
+    ("I", "Hotels and restaurants"),
+    ("J", "Publishing and media"),
+    ("K", "Software, telecoms, data"),
+    ("L", "Finance and insurance"),
+    ("M", "Real estate"),
+    ("N", "Professional, scientific, technical services"),
+    ("O", "Other business services"),
+    ("P", "Public administration"),
+    ("Q", "Education"),
+    ("R", "Health and social work"),
+    ("S", "Arts and sport"),
+    ("T", "Other services"),
+]
 
 
 class Organisation(models.Model):
@@ -19,6 +59,9 @@ class Organisation(models.Model):
     headcount = models.PositiveIntegerField("people employed")
     turnover_eur = models.PositiveBigIntegerField("yearly turnover in EUR")
     balance_sheet_eur = models.PositiveBigIntegerField("balance sheet total in EUR", null=True, blank=True)
+    legal_form = models.CharField(max_length=24, choices=LegalForm.choices, blank=True)
+    sector = models.CharField(max_length=1, choices=SECTORS, blank=True, help_text="section of NACE")
+    founded_on = models.DateField(null=True, blank=True)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 
@@ -44,7 +87,13 @@ class Organisation(models.Model):
 
     @property
     def size(self) -> SizeFinding:
-        return size_class(headcount=self.headcount, turnover_eur=self.turnover_eur, balance_sheet_eur=self.balance_sheet_eur)
+        """By its own figures and those of linked and partner firms; list pages prefetch `related_firms`."""
+        return size_class(
+            headcount=self.headcount,
+            turnover_eur=self.turnover_eur,
+            balance_sheet_eur=self.balance_sheet_eur,
+            related=[firm.related for firm in self.related_firms.all()],  # type: ignore[attr-defined]
+        )
 
 
 class OrgRole(models.TextChoices):
@@ -112,3 +161,127 @@ class JoinRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} asks {self.organisation}"
+
+
+class FactChange(models.Model):
+    """
+    A fact of an enterprise as it became, with what proves it. Never edited; an officer's look is written beside it.
+
+    `field` is a column of the enterprise, or `related_firm` and `subsidy` for rows of their own.
+    """
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="fact_changes")
+    field = models.CharField(max_length=30)
+    before = models.CharField(max_length=200, blank=True)
+    after = models.CharField(max_length=200, blank=True)
+    evidence = models.CharField(max_length=500, blank=True, help_text="what proves it: an address, a document's name and page")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField()
+    verified_at = models.DateTimeField(null=True, blank=True)
+    verified_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    verified_note = models.CharField(max_length=500, blank=True, help_text="what the officer looked at")
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="organisations_a_verified_fact_says_by_what",
+                condition=Q(verified_at__isnull=True) | ~Q(verified_note=""),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organisation}: {self.field} {self.after}"
+
+
+class RelatedFirm(models.Model):
+    """A firm that holds a part of the enterprise or is held by it; how much of it counts is in `size_class.py`."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="related_firms")
+    name = models.CharField(max_length=160)
+    direction = models.CharField(
+        max_length=8, choices=[("holder", "It holds a part of us"), ("held", "We hold a part of it")], default="holder"
+    )
+    share_percent = models.DecimalField(max_digits=5, decimal_places=2)
+    dominant = models.BooleanField(default=False)
+    public_body = models.BooleanField(default=False)
+    headcount = models.PositiveIntegerField()
+    turnover_eur = models.PositiveBigIntegerField()
+    balance_sheet_eur = models.PositiveBigIntegerField(null=True, blank=True)
+    added_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="organisations_a_share_is_a_percentage", condition=Q(share_percent__gt=0, share_percent__lte=100)
+            ),
+            models.UniqueConstraint(fields=["organisation", "name"], name="organisations_each_related_firm_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def related(self) -> Related:
+        return Related(
+            name=self.name,
+            share_percent=self.share_percent,
+            headcount=self.headcount,
+            turnover_eur=self.turnover_eur,
+            balance_sheet_eur=self.balance_sheet_eur,
+            dominant=self.dominant,
+            public_body=self.public_body and self.direction == "holder",
+        )
+
+
+class Subsidy(models.Model):
+    """Aid an enterprise received, told by itself or written by an award here. Counted over rolling years."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="subsidies")
+    granted_on = models.DateField()
+    amount_eur = models.PositiveBigIntegerField()
+    granted_by = models.CharField(max_length=160)
+    purpose = models.CharField(max_length=200, blank=True)
+    about = models.CharField(max_length=80, blank=True, help_text="the award here that wrote it; empty: told by the enterprise")
+    written_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="told by mistake")
+
+    class Meta:
+        ordering = ["-granted_on", "-pk"]
+        constraints = [
+            models.CheckConstraint(name="organisations_a_subsidy_has_an_amount", condition=Q(amount_eur__gt=0)),
+            models.UniqueConstraint(fields=["about"], condition=~Q(about=""), name="organisations_an_award_is_one_subsidy"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organisation}: {self.amount_eur} EUR on {self.granted_on}"
+
+
+class Declaration(models.Model):
+    """A declaration an enterprise signed once; every application reuses it until its text changes or it runs out."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="declarations")
+    kind = models.CharField(max_length=40)
+    version = models.PositiveSmallIntegerField()
+    text = models.TextField(help_text="as it stood when it was signed")
+    signed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    signed_at = models.DateTimeField()
+    expires_on = models.DateField()
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-signed_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "kind", "version"],
+                condition=Q(withdrawn_at__isnull=True),
+                name="organisations_a_declaration_is_signed_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organisation}: {self.kind} v{self.version}"
+
+    def in_force(self, today: date) -> bool:
+        return self.withdrawn_at is None and today <= self.expires_on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pycountry
@@ -17,10 +17,22 @@ from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 
 from . import policies
-from .models import Invitation, JoinRequest, Membership, Organisation, OrgRole
+from .facts import changes_write
+from .models import SECTORS, Invitation, JoinRequest, LegalForm, Membership, Organisation, OrgRole
 from .registry_number import WrongNumber, registry_number_check
 
 INVITATION_DAYS = 14
+FACTS = (
+    "name",
+    "country",
+    "registry_id",
+    "headcount",
+    "turnover_eur",
+    "balance_sheet_eur",
+    "legal_form",
+    "sector",
+    "founded_on",
+)
 
 
 def organisation_create(
@@ -33,6 +45,10 @@ def organisation_create(
     turnover_eur: int,
     balance_sheet_eur: int | None,
     at: datetime,
+    legal_form: str = "",
+    sector: str = "",
+    founded_on: date | None = None,
+    evidence: str = "",
 ) -> Organisation:
     """
     Enter an enterprise; its maker becomes its owner.
@@ -47,11 +63,17 @@ def organisation_create(
         headcount=headcount,
         turnover_eur=turnover_eur,
         balance_sheet_eur=balance_sheet_eur,
+        legal_form=legal_form,
+        sector=sector,
+        founded_on=founded_on,
+        today=at.date(),
     )
     try:
         with transaction.atomic():
             organisation = Organisation.objects.create(**facts, created_at=at, created_by=by)
             Membership.objects.create(organisation=organisation, user=by, role=OrgRole.OWNER, joined_at=at)
+            known = {name: value for name, value in facts.items() if name in FACTS and value not in (None, "")}
+            changes_write(organisation=organisation, before={}, after=known, evidence=evidence, by=by, at=at)
             audit.event_record(kind="organisation.created", actor=by, about=f"organisation:{organisation.pk}", at=at)
     except IntegrityError:
         existing = Organisation.objects.get(country=facts["country"], registry_id=facts["registry_id"])
@@ -64,16 +86,17 @@ def organisation_create(
 
 
 @transaction.atomic
-def organisation_update(*, organisation: Organisation, by: User, at: datetime, **changes: Any) -> Organisation:
+def organisation_update(
+    *, organisation: Organisation, by: User, at: datetime, evidence: str = "", **changes: Any
+) -> Organisation:
     """
-    Change an enterprise's facts; who changed what is kept.
+    Change an enterprise's facts; who changed what, and what proves it, is kept.
 
     :raises NotAllowed: unless the person owns it
     """
     policies.check_org_role(user=by, organisation=organisation, roles=(OrgRole.OWNER,), what="change its facts")
-    names = ("name", "country", "registry_id", "headcount", "turnover_eur", "balance_sheet_eur")
-    before = {name: getattr(organisation, name) for name in names}
-    facts = _facts_check(**{**before, **changes})
+    before = {name: getattr(organisation, name) for name in FACTS}
+    facts = _facts_check(**{**before, **changes}, today=at.date())
     if (
         Organisation.objects.filter(country=facts["country"], registry_id=facts["registry_id"])
         .exclude(pk=organisation.pk)
@@ -82,14 +105,28 @@ def organisation_update(*, organisation: Organisation, by: User, at: datetime, *
         raise Refusal("organisation_exists", "Another enterprise here has this registry number.")
     for name, value in facts.items():
         setattr(organisation, name, value)
+    if before["registry_id"] != facts["registry_id"] or before["country"] != facts["country"]:
+        organisation.registry_confirmed_at = None  # what a person confirmed was another number
     organisation.save()
-    changed = {name: [before[name], facts[name]] for name in names if before[name] != facts[name]}
+    after = {name: facts[name] for name in FACTS}
+    changes_write(organisation=organisation, before=before, after=after, evidence=evidence, by=by, at=at)
+    changed = {name: [str(before[name]), str(facts[name])] for name in FACTS if before[name] != facts[name]}
     audit.event_record(kind="organisation.changed", actor=by, about=f"organisation:{organisation.pk}", at=at, changed=changed)
     return organisation
 
 
 def _facts_check(
-    *, name: str, country: str, registry_id: str, headcount: int, turnover_eur: int, balance_sheet_eur: int | None
+    *,
+    name: str,
+    country: str,
+    registry_id: str,
+    headcount: int,
+    turnover_eur: int,
+    balance_sheet_eur: int | None,
+    legal_form: str,
+    sector: str,
+    founded_on: date | None,
+    today: date,
 ) -> dict[str, Any]:
     country = country.strip().upper()
     if pycountry.countries.get(alpha_2=country) is None:
@@ -101,6 +138,12 @@ def _facts_check(
     for field, value in (("headcount", headcount), ("turnover_eur", turnover_eur), ("balance_sheet_eur", balance_sheet_eur)):
         if value is not None and not 0 <= value < 10**15:
             raise Malformed("Write a number that is not negative.", field=field)
+    if legal_form and legal_form not in LegalForm.values:
+        raise Malformed(f"{legal_form!r} is no legal form; choose one of {', '.join(LegalForm.values)}.", field="legal_form")
+    if sector and sector not in dict(SECTORS):
+        raise Malformed(f"{sector!r} is no sector; write a letter from A to T.", field="sector")
+    if founded_on is not None and founded_on > today:
+        raise Malformed("An enterprise was founded on a day that has been.", field="founded_on")
     try:
         finding = registry_number_check(country=country, number=registry_id)
     except WrongNumber as wrong:
@@ -113,6 +156,9 @@ def _facts_check(
         "headcount": headcount,
         "turnover_eur": turnover_eur,
         "balance_sheet_eur": balance_sheet_eur,
+        "legal_form": legal_form,
+        "sector": sector,
+        "founded_on": founded_on,
     }
 
 

@@ -1,0 +1,1 @@
+"""The parts of a call's document, one subject per file. `document.py` puts them together."""

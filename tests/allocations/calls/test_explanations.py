@@ -1,0 +1,141 @@
+"""
+A rule and its explanation never disagree: from the words alone one comes to the same answer as the rule.
+
+Each explanation is read back: the fact and what is wanted stand in it, and a second, independent reading decides.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allocations.calls import document as d
+from allocations.calls.eligibility import CHECKS, Award, Facts, country_name, eligibility, legal_form_words
+from allocations.calls.findings import Finding
+from allocations.calls.pricing import aid_finding
+
+SIZES = ["micro", "small", "medium", "large"]
+FORMS = ["company", "cooperative", "sole_trader", "charity", "non_profit", "research_organisation", "public_body", "other"]
+COUNTRIES = ["KE", "DK", "PT", "BE", "NG", "GB"]
+SLUGS = ["starter", "build", "scale"]
+KINDS = ["civil_use", "export_control"]
+WHY = {"why": st.sampled_from(["Because of the law.", "So that it is fair."])}
+
+
+def some(values: list[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), min_size=1, unique=True)
+
+
+RULES = st.one_of(
+    st.builds(d.CountryRule, any_of=some(COUNTRIES), **WHY),
+    st.builds(d.SizeRule, any_of=some(SIZES), **WHY),
+    st.builds(d.LegalFormRule, any_of=some(FORMS), **WHY),
+    st.builds(d.HeadcountRule, fewer_than=st.integers(1, 600), **WHY),
+    st.builds(d.AgeRule, years_below=st.integers(1, 40), **WHY),
+    st.builds(d.RegistryRule, **WHY),
+    st.builds(d.PriorAwardRule, calls=some(SLUGS), wanted=st.booleans(), **WHY),
+    st.builds(d.ExclusionRule, calls=some(SLUGS), **WHY),
+    st.builds(d.AwardsFewerRule, calls=some(SLUGS), fewer_than=st.integers(1, 5), months=st.integers(1, 40), **WHY),
+    st.builds(d.OpenApplicationsRule, fewer_than=st.integers(1, 5), **WHY),
+    st.builds(d.DeclarationsRule, all_of=some(KINDS), **WHY),
+    st.builds(d.AidRoomRule, below_eur=st.integers(1, 400_000), **WHY),
+    st.builds(d.ReportsRule, **WHY),
+)
+DAYS = st.dates(date(2020, 1, 1), date(2026, 3, 2))
+AWARDS = st.lists(st.builds(Award, call=st.sampled_from(SLUGS), on=DAYS), max_size=6)
+FACTS = st.builds(
+    Facts,
+    today=st.just(date(2026, 3, 2)),
+    country=st.sampled_from(COUNTRIES),
+    size=st.sampled_from(SIZES),
+    legal_form=st.none() | st.sampled_from(FORMS),
+    headcount=st.none() | st.integers(0, 700),
+    founded_on=st.none() | st.dates(date(1980, 1, 1), date(2026, 3, 1)),
+    registry_checked=st.none() | st.booleans(),
+    declarations=st.none() | st.frozensets(st.sampled_from(KINDS)),
+    subsidies_eur=st.none() | st.integers(0, 500_000),
+    reports_overdue=st.none() | st.lists(st.sampled_from(["A-2001", "A-2002"]), unique=True),
+    awards=st.none() | AWARDS,
+    open_applications=st.none() | st.dictionaries(st.sampled_from(SLUGS), st.integers(0, 6)),
+)
+
+
+def numbers(words: str) -> list[int]:
+    return [int(found.replace(",", "")) for found in re.findall(r"\d[\d,]*", words)]
+
+
+def smaller(finding: Finding) -> bool:
+    """The first number of the fact against the last of the wish."""
+    found = 0 if finding.found.startswith("no ") else numbers(finding.found)[0]
+    return found < numbers(finding.wanted)[-1]
+
+
+def one_of(names: list[str], finding: Finding) -> bool:
+    """The one name in the fact is among those in the wish; longer names first, so that none hides in another."""
+
+    def named(words: str) -> set[str]:
+        hits = set()
+        for name in sorted(names, key=len, reverse=True):
+            if re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", words):
+                hits.add(name)
+                words = words.replace(name, "")
+        return hits
+
+    return named(finding.found) <= named(finding.wanted)
+
+
+READ = {
+    "country": lambda f: one_of([country_name(code) for code in COUNTRIES], f),
+    "size_class": lambda f: one_of(SIZES, f),
+    "legal_form": lambda f: one_of([legal_form_words(form) for form in FORMS], f),
+    "headcount": smaller,
+    "age": smaller,
+    "registry_checked": lambda f: "was checked" in f.found,
+    "prior_award": lambda f: ("you had" in f.found) == (" with an award" in f.wanted),
+    "exclusion": lambda f: "take no part" in f.found,
+    "awards_fewer": smaller,
+    "open_applications": smaller,
+    "declarations": lambda f: f.found.startswith("signed"),
+    "aid_room": smaller,
+    "reports": lambda f: f.found == "no report is overdue",
+}
+
+
+@given(rule=RULES, facts=FACTS)
+def test_from_the_words_alone_one_comes_to_the_rules_answer(rule: Any, facts: Facts) -> None:
+    finding = eligibility(rules=[rule], facts=facts, call="build").findings[0]
+    assert finding.kind == rule.kind
+    if finding.passes is None:
+        assert finding.reason.startswith("Looked at once you sign in")
+        return
+    assert READ[rule.kind](finding) is finding.passes
+    assert finding.found.casefold() in finding.reason.casefold()
+    # Only a refusal says for whom the call is, and it always says why.
+    assert ("this call is for" in finding.reason) is not finding.passes
+    assert (rule.why in finding.reason) is not finding.passes
+
+
+@given(rules=st.lists(RULES, max_size=6), facts=FACTS)
+def test_the_whole_answer_is_that_of_its_findings(rules: list[Any], facts: Facts) -> None:
+    found = eligibility(rules=rules, facts=facts, call="build")
+    assert len(found.reasons) == len(rules)
+    assert (found.eligible is False) == bool(found.against)
+    if found.eligible is True:
+        assert all("this call is for" not in reason and "Looked at" not in reason for reason in found.reasons)
+
+
+def test_every_rule_there_is_was_read_back() -> None:
+    assert {rule.model_fields["kind"].default for rule in CHECKS} == set(READ)  # type: ignore[attr-defined]
+
+
+@given(received=st.integers(0, 400_000), credits=st.integers(1, 10**12), rate=st.decimals("0.01", "20", places=2))
+def test_the_sum_of_aid_in_the_words_is_the_one_that_decided(received: int, credits: int, rate: Any) -> None:
+    aid = d.Aid(eur_per_credit=rate)
+    finding = aid_finding(aid, received_eur=received, amount=credits)
+    first, _, value, total = numbers(finding.found)
+    assert (first, value) == (received, total - received)
+    assert (total <= aid.ceiling_eur) is finding.passes
