@@ -28,6 +28,7 @@ WORDS = {
     "application.left_to_a_person": "The rule left it to a person",
     "application.awarded": "Awarded",
     "application.rejected": "Rejected",
+    "application.embargo": "Its names stay out of the public register",
     "application.taken_back": "A decision was taken back before it was published",
     "application.published": "The decision was published",
     "application.appealed": "Appealed",

@@ -56,6 +56,7 @@ class Application(models.Model):
     outcome = models.CharField(max_length=10, choices=[(o, o) for o in Outcome], blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    embargo_until = models.DateField(null=True, blank=True, help_text="its names stay out of the register until then")
     allocation = models.OneToOneField(Allocation, null=True, blank=True, on_delete=models.PROTECT, related_name="application")
 
     class Meta:

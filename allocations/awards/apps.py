@@ -10,6 +10,9 @@ class AwardsConfig(AppConfig):
 
         EXTRAS.append("allocations.awards.selectors.api_extras")
         registry.menu("Queue", "awards:queue", order=32, role="officer")
+        registry.menu("Awards", "awards:register", order=45, public=True)
+        registry.card("application-side", "allocations.awards.cards.pace_on_application", order=10)
+        registry.card("application-side", "allocations.awards.cards.embargo_on_application", order=20)
         registry.card("dashboard", "allocations.awards.cards.on_dashboard", order=4)
         registry.card("application", "allocations.awards.cards.decision_on_application", order=5)
         registry.card("application", "allocations.awards.cards.deciding_on_application", order=30)

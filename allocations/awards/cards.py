@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from allocations.applications.models import Application
 from allocations.applications.policies import may_officiate
-from allocations.applications.states import S
+from allocations.applications.states import Outcome, S, Turn
 
 from . import appeals, selectors
+from .figures import figures
 from .forms import DecideForm
 
 
@@ -49,3 +50,19 @@ def deciding_on_application(request: HttpRequest, *, application: Application) -
         "pool": pool,
         "left": selectors.pools().get(pool),
     }
+
+
+def pace_on_application(_: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """While it is under way: how long decisions of this call took so far."""
+    if application.turn == Turn.NOBODY:
+        return None
+    found = figures(call=application.call, at=timezone.now())
+    return ("awards/card_pace.html", {"found": found}) if found.days_p50 is not None else None
+
+
+def embargo_on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """For officers: keep the names of an award out of the register for a while."""
+    user: Any = request.user
+    if application.outcome != Outcome.AWARDED or not may_officiate(user=user, application=application):
+        return None
+    return "awards/card_embargo.html", {}

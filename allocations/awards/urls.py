@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import panel_views, views
+from . import panel_views, public_views, views
 
 app_name = "awards"
 urlpatterns = [
@@ -16,4 +16,12 @@ urlpatterns = [
     path("applications/<str:code>/decision.pdf", views.letter_file, name="letter_pdf"),
     path("calendar/", views.calendar_page, name="calendar"),
     path("calendar/<str:token>.ics", views.calendar_feed, name="calendar_feed"),
+    path("awards/", public_views.register_page, name="register"),
+    path("awards/figures/", public_views.figures_page, name="figures"),
+    path("awards/rules/", public_views.rules_page, name="rules"),
+    path("data/awards.csv", public_views.awards_data, {"form": "csv"}, name="awards_csv"),
+    path("data/awards.json", public_views.awards_data, {"form": "json"}, name="awards_json"),
+    path("data/figures.json", public_views.figures_data, name="figures_json"),
+    path("data/calls.json", public_views.calls_data, name="calls_json"),
+    path("applications/<str:code>/embargo/", public_views.embargo, name="embargo"),
 ]
