@@ -71,6 +71,7 @@ def pictures() -> dict[str, str]:
     from allocations.applications.states import TRANSITIONS as APPLICATION
     from allocations.datasets.states import TRANSITIONS as ACCESS
     from allocations.projects.states import TRANSITIONS as ALLOCATION
+    from allocations.reports.states import TRANSITIONS as REPORT
     from allocations.reviews.states import TRANSITIONS as REVIEW
     from notebooks_svc.sessions.states import TRANSITIONS as SESSION
 
@@ -81,6 +82,7 @@ def pictures() -> dict[str, str]:
         "allocation life": life(ALLOCATION),
         "application life": life(APPLICATION),
         "review life": life(REVIEW),
+        "report life": life(REPORT),
         "dataset access life": life(ACCESS),
     }
     return drawn

@@ -14,6 +14,7 @@ from allocations.calls.answers import TITLE_MAX, answers_check
 from allocations.calls.conditions import conditions_against
 from allocations.calls.eligibility import Facts
 from allocations.calls.models import Call
+from allocations.reports.selectors import reports_overdue
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Refusal
@@ -40,6 +41,7 @@ def draft_create(*, call: Call, organisation: Organisation, by: User, at: dateti
     intake, version = call.intake(at), call.current
     if version is None or not intake.open:
         raise Refusal("call_closed", f"{call.rules.title} takes no applications now. {intake.words}.")
+    check_no_report_overdue(call=call, organisation=organisation, at=at)
     found = eligibility_of(call=call, organisation=organisation, today=at.date())
     if found.eligible is False:
         raise Refusal("not_eligible", f"{organisation} cannot apply: {' '.join(found.against)}", reasons=found.against)
@@ -61,6 +63,24 @@ def draft_create(*, call: Call, organisation: Organisation, by: User, at: dateti
         application.save(update_fields=["code"])
         audit.event_record(kind="application.begun", actor=by, about=f"application:{application.code}", at=at, call=call.slug)
     return application
+
+
+def check_no_report_overdue(*, call: Call, organisation: Organisation, at: datetime) -> None:
+    """
+    Let an enterprise pass that owes no report, where the call says so.
+
+    :raises Refusal: `report_overdue`, naming the first
+    """
+    if not call.rules.duties.blocked_while_report_overdue:
+        return
+    late = reports_overdue(organisation=organisation, today=at.date()).first()
+    if late is not None:
+        raise Refusal(
+            "report_overdue",
+            f"The {late.get_kind_display().lower()} on {late.allocation.code} was due on {late.due_on:%-d %B %Y}. "
+            "Hand it in first; it takes a few minutes.",
+            report=late.pk,
+        )
 
 
 def draft_save(

@@ -16,7 +16,7 @@ from portal.core.errors import Malformed, Refusal
 
 from . import letters, policies
 from .clock import working_day_after, working_days_between
-from .drafts import draft_problems
+from .drafts import check_no_report_overdue, draft_problems
 from .models import Application, Snapshot
 from .selectors import eligibility_of, facts_of
 from .states import Actor, S, check_transition
@@ -57,6 +57,7 @@ def application_submit(*, application: Application, by: User, at: datetime) -> N
     first = application.submitted_at is None
     if first:
         _check_rules_unchanged(application)
+        check_no_report_overdue(call=application.call, organisation=application.organisation, at=at)
         _check_eligible(application, at)
     facts = facts_of(organisation=application.organisation, today=at.date(), without=application)
     if problems := draft_problems(application, facts=facts):

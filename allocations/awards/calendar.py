@@ -13,6 +13,8 @@ from allocations.applications.selectors import application_list_for_user
 from allocations.applications.states import S
 from allocations.projects.selectors import allocation_list_for_user
 from allocations.projects.states import S as AllocationS
+from allocations.reports.selectors import report_list_for_user
+from allocations.reports.states import OWED
 from allocations.reviews.selectors import review_waiting_for_user
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
@@ -68,6 +70,9 @@ def _all(user: User) -> Iterator[Entry]:
             yield Entry(f"{row.code}-answer", row.promised_on, f"Answer promised on {row.code}", path)
     for review in review_waiting_for_user(user=user)[:100]:
         yield Entry(f"review-{review.pk}", review.due_on, f"Review of {review.application.code} due", f"/reviews/{review.pk}/")
+    for report in report_list_for_user(user=user).filter(state__in=OWED)[:100]:
+        words = f"{report.get_kind_display()} on {report.allocation.code} due"
+        yield Entry(f"report-{report.pk}", report.due_on, words, f"/reports/{report.pk}/")
     for allocation in allocation_list_for_user(user=user).filter(state__in=[AllocationS.SCHEDULED, AllocationS.ACTIVE])[:100]:
         yield Entry(f"{allocation.code}-end", allocation.ends_on, f"{allocation.code} ends", f"/allocations/{allocation.code}/")
     if Role.OFFICER in user.role_set:

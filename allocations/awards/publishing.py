@@ -21,6 +21,7 @@ from allocations.ledger import services as ledger
 from allocations.ledger.states import AccountKind
 from allocations.projects import services as projects
 from allocations.projects.models import Allocation
+from allocations.reports import services as reports
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, Refusal
@@ -79,6 +80,13 @@ def deliver(*, decision: Decision, at: datetime) -> None:
         allocation = _allocation(application, decision, terms, at=at)
         Decision.objects.filter(pk=decision.pk).update(allocation=allocation)
         decision.allocation = allocation
+        duties = application.version.rules.duties
+        reports.reports_owe(
+            allocation=allocation,
+            final_days=duties.final_report_days,
+            midterm_days=getattr(duties, "midterm_report_days", None),
+            blocks=duties.blocked_while_report_overdue,
+        )
         if terms.datasets:
             datasets.requests_from_award(
                 allocation=allocation, slugs=terms.datasets, by=application.submitted_by, purpose=application.title, at=at

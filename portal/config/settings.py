@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "allocations.usage",
     "allocations.datasets",
     "allocations.calls",
+    "allocations.reports",
     "allocations.applications",
     "allocations.reviews",
     "allocations.awards",

@@ -25,6 +25,7 @@ urlpatterns = [
     path("", include("allocations.calls.urls")),
     path("", include("allocations.datasets.urls")),
     path("", include("allocations.projects.urls")),
+    path("", include("allocations.reports.urls")),
     path("", include("allocations.applications.urls")),
     path("", include("allocations.reviews.urls")),
     path("", include("allocations.awards.urls")),

@@ -9,11 +9,14 @@ import pytest
 
 from allocations.applications import states as application
 from allocations.projects import states as allocation
+from allocations.reports import states as report
 from allocations.reviews import states as review
 from portal.core.errors import Refusal
 
 
-@pytest.mark.parametrize("life", [application, allocation, review], ids=["application", "allocation", "review"])
+@pytest.mark.parametrize(
+    "life", [application, allocation, review, report], ids=["application", "allocation", "review", "report"]
+)
 def test_every_move_is_allowed_or_refused(life: Any) -> None:
     for old, new, actor in itertools.product(life.S, life.S, life.Actor):
         if actor in life.TRANSITIONS.get((old, new), frozenset()):
