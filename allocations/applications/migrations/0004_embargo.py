@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('applications', '0002_held_decisions'),
+        ('applications', '0003_rules'),
     ]
 
     operations = [
