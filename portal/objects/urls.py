@@ -8,3 +8,5 @@ urlpatterns = [
     path("health", views.health),
     path("o/<str:stamp>/<path:key>", views.read),
 ]
+handler404 = "portal.objects.views.unknown"
+handler500 = "portal.objects.views.broken"

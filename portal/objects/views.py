@@ -81,6 +81,16 @@ def _answer(request: HttpRequest, found: ObjectInfo) -> HttpResponse | FileRespo
     return answer
 
 
+def unknown(_: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    """An address that is none. The portal's page for it needs a person and a menu, which this server has not."""
+    return refused(Refusal("not_found", "The file store has no such address.", status=404))
+
+
+def broken(_: HttpRequest) -> HttpResponse:
+    """Something failed; it is in the log."""
+    return refused(Refusal("broken", "The file store failed. Try again in a moment.", status=500))
+
+
 def refused(refusal: Refusal) -> HttpResponse:
     """A refusal for programs: the same words a person would read."""
     body = json.dumps({"code": refusal.code, "detail": refusal.message})
