@@ -5,18 +5,20 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Query, Router, Schema, Status
+from ninja import File, Form, Query, Router, Schema, Status
+from ninja.files import UploadedFile
 
 from allocations.projects import selectors as projects_read
 from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.api.paging import PageAsk, page
 from portal.api.root import caller
-from portal.core.errors import Malformed
+from portal.core.errors import Malformed, NotYours
+from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
-from . import downloads, selectors, services
+from . import agreements, downloads, search, selectors, services
 from .access import access_check, dataset_published, page_url, version_find
-from .models import Access, Dataset, DatasetFile, Version
+from .models import Access, Agreement, Dataset, DatasetFile, Version
 from .snippets import one_lines
 from .states import AccessClass
 
@@ -24,10 +26,16 @@ router = Router(tags=["datasets"])
 
 
 class DatasetAsk(PageAsk):
-    """Words to search for, and a class of access."""
+    """Words to search for, and facets."""
 
     q: str = ""
     access_class: str = ""
+    domain: str = ""
+    licence: str = ""
+    commercial: str = ""
+    format: str = ""
+    size: str = ""
+    country: str = ""
 
 
 class RequestIn(Schema):
@@ -38,6 +46,23 @@ class RequestIn(Schema):
     answers: dict[str, Any] = {}
     until: date | None = None
     terms: int | None = None
+    agreement: int | None = None
+
+
+class BulkIn(Schema):
+    """The same decision for many requests."""
+
+    ids: list[int]
+    outcome: str
+    reason: str = ""
+    until: date | None = None
+
+
+class DelegateIn(Schema):
+    """Who decides too, until when; an empty e-mail takes it back."""
+
+    email: str = ""
+    until: date | None = None
 
 
 class AcceptIn(Schema):
@@ -63,10 +88,11 @@ class ReasonIn(Schema):
 
 @router.get("/datasets")
 def dataset_list(request: HttpRequest, ask: Query[DatasetAsk]) -> dict[str, Any]:  # noqa: ARG001
-    """The catalogue."""
+    """The catalogue, newest first; with words to search for, only what matches."""
     if ask.access_class and ask.access_class not in set(AccessClass):
         raise Malformed(f"access_class is one of {', '.join(AccessClass)}.", field="access_class")
-    return page(selectors.dataset_list(q=ask.q, access_class=ask.access_class), ask, _row)
+    facets = {name: getattr(ask, "access_class" if name == "access" else name) for name in search.FACETS}
+    return page(selectors.dataset_list(q=ask.q, facets=facets), ask, _row)
 
 
 @router.get("/datasets/{slug}")
@@ -79,11 +105,13 @@ def dataset_get(request: HttpRequest, slug: str) -> dict[str, Any]:
     accesses = selectors.access_map(dataset=dataset, allocations=allocations)
     return {
         **_row(dataset),
+        "version": version.name,
         "description": dataset.description,
         "source": dataset.source,
         "source_url": dataset.source_url,
         "citation": dataset.citation,
         "duo_codes": dataset.duo_codes,
+        "needs_agreement": dataset.needs_agreement,
         "terms": {"number": terms.number, "text": terms.text} if terms else None,
         "versions": [_version_row(v) for v in dataset.versions.filter(published_at__isnull=False)],
         "lines": dict(one_lines(dataset, version, list(version.files.all()[:60]))),
@@ -130,10 +158,47 @@ def request_create(request: HttpRequest, slug: str, body: RequestIn) -> Status[A
         answers=body.answers,
         until=body.until,
         terms_number=body.terms,
+        agreement=_agreement(user, body.agreement),
         by=user,
         at=timezone.now(),
     )
     return Status(201, access_row(access))
+
+
+@router.get("/agreements")
+def agreement_list(request: HttpRequest, ask: Query[PageAsk]) -> dict[str, Any]:
+    """Signed documents of your enterprises, to name in requests."""
+    mine = [o.pk for o in organisation_list_for_user(user=caller(request))]
+    return page(selectors.agreement_list(organisations=mine), ask, _agreement_row)
+
+
+@router.post("/agreements", response={201: dict[str, Any]})
+def agreement_create(
+    request: HttpRequest, organisation: Form[int], file: File[UploadedFile], title: Form[str] = ""
+) -> Status[Any]:
+    """Upload a signed document (PDF, PNG or JPEG, at most 10 MB) as multipart/form-data. The same bytes again are the
+    same row."""
+    user = caller(request)
+    made = agreements.agreement_add(
+        organisation=organisation_get_for_user(user=user, pk=organisation),
+        title=title or file.name or "",
+        body=file.read(agreements.SIZE_MAX + 1),
+        by=user,
+        at=timezone.now(),
+    )
+    return Status(201, _agreement_row(made))
+
+
+@router.post("/datasets/{slug}/delegate")
+def delegate_set(request: HttpRequest, slug: str, body: DelegateIn) -> dict[str, Any]:
+    """Let another data steward decide too, as the dataset's steward."""
+    other = User.objects.filter(email__iexact=body.email).first() if body.email else None
+    if body.email and other is None:
+        raise Malformed(f"{body.email} is no data steward here.", field="email")
+    dataset = services.delegate_set(
+        dataset=dataset_published(slug=slug), delegate=other, until=body.until, by=caller(request), at=timezone.now()
+    )
+    return {"dataset": slug, "delegate": body.email or None, "until": dataset.delegate_until}
 
 
 class AccessAsk(PageAsk):
@@ -174,6 +239,16 @@ def request_decide(request: HttpRequest, pk: int, body: DecisionIn) -> dict[str,
     return access_row(done)
 
 
+@router.post("/dataset-requests/decide")
+def requests_decide(request: HttpRequest, body: BulkIn) -> dict[str, Any]:
+    """Decide many requests alike. Each stands alone; `error` says why one could not be decided."""
+    rows = list(selectors.access_list_for_user(user=caller(request)).filter(pk__in=body.ids[:200]))
+    done = services.accesses_decide(
+        accesses=rows, outcome=body.outcome, reason=body.reason, until=body.until, by=caller(request), at=timezone.now()
+    )
+    return {"items": [{**access_row(access), "error": error or None} for access, error in done], "next": None}
+
+
 @router.post("/dataset-requests/{pk}/revoke")
 def request_revoke(request: HttpRequest, pk: int, body: ReasonIn) -> dict[str, Any]:
     """End a grant, as the dataset's steward; running notebooks are denied at their next read."""
@@ -186,6 +261,27 @@ def request_withdraw(request: HttpRequest, pk: int) -> dict[str, Any]:
     """Take a request back, or give an access up."""
     access = selectors.access_get_for_user(user=caller(request), pk=pk)
     return access_row(services.access_withdraw(access=access, by=caller(request), at=timezone.now()))
+
+
+def _agreement(user: User, pk: int | None) -> Agreement | None:
+    if pk is None:
+        return None
+    mine = [o.pk for o in organisation_list_for_user(user=user)]
+    found = selectors.agreement_list(organisations=mine).filter(pk=pk).first()
+    if found is None:
+        raise NotYours("agreement")
+    return found
+
+
+def _agreement_row(agreement: Agreement) -> dict[str, Any]:
+    return {
+        "id": agreement.pk,
+        "organisation": agreement.organisation_id,
+        "title": agreement.title,
+        "sha256": agreement.sha256,
+        "size_bytes": agreement.size_bytes,
+        "uploaded_at": agreement.uploaded_at,
+    }
 
 
 def _reader(user: User, dataset: Dataset, code: str) -> Allocation | None:
@@ -226,7 +322,6 @@ def _file_row(
 
 
 def _row(dataset: Dataset) -> dict[str, Any]:
-    newest = next((v for v in dataset.versions.all() if v.published_at and not v.withdrawn_at), None)
     return {
         "slug": dataset.slug,
         "title": dataset.title,
@@ -240,9 +335,9 @@ def _row(dataset: Dataset) -> dict[str, Any]:
         "country": dataset.country,
         "publisher": dataset.publisher,
         "steward": str(dataset.steward),
-        "version": newest.name if newest else None,
-        "size_bytes": newest.size_bytes if newest else None,
-        "rows": newest.rows if newest else None,
+        "size_bytes": dataset.size_bytes,
+        "rows": dataset.rows,
+        "formats": dataset.formats.strip(",").split(",") if dataset.formats else [],
         "url": page_url(dataset.slug),
     }
 
@@ -291,4 +386,6 @@ def access_row(access: Access) -> dict[str, Any]:
         "decided_by": str(access.decided_by) if access.decided_by else None,
         "decided_at": access.decided_at,
         "reason": access.reason,
+        "renews": access.renews_id,
+        "agreement": access.agreement_id,
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
-from django.conf import settings
-
 from .access import page_url
 from .models import Dataset, DatasetFile, Version
 
@@ -138,6 +136,4 @@ def _semantic(name: str) -> str:
 
 
 def _licence(spdx: str) -> str:
-    if spdx.startswith("LicenseRef-"):
-        return f"{settings.PORTAL_URL}/datasets/licences/{spdx.removeprefix('LicenseRef-')}/"
-    return f"https://spdx.org/licenses/{spdx}"
+    return spdx if spdx.startswith("LicenseRef-") else f"https://spdx.org/licenses/{spdx}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
+
 from portal.accounts.models import User
 from portal.audit import services as audit
 
@@ -13,13 +15,45 @@ from .models import Access
 
 def to_steward_requested(access: Access, *, at: datetime) -> None:
     """A request came in."""
+    what = "asks for more time with" if access.renews_id else "asks for"
+    for steward in _stewards(access, at):
+        _write(
+            access,
+            steward,
+            kind="dataset.requested",
+            subject=f"{access.allocation.organisation} {what} {access.dataset}",
+            body=f"{access.allocation.organisation} ({access.allocation.code}) {what} {access.dataset}.\n\n"
+            f"Purpose: {access.purpose or 'not said'}\n\nPlease decide by {access.due_on}: {_decide_url(access)}",
+            at=at,
+        )
+
+
+def to_steward_reminder(access: Access, *, at: datetime) -> None:
+    """A request is due, or late."""
+    late = access.due_on is not None and access.due_on < at.date()
+    for steward in _stewards(access, at):
+        _write(
+            access,
+            steward,
+            kind="dataset.reminder",
+            subject=f"{'Late' if late else 'Due'}: {access.allocation.organisation} waits for your answer about "
+            f"{access.dataset}",
+            body=f"{access.allocation.organisation} was promised an answer by {access.due_on}. It takes a minute: "
+            f"{_decide_url(access)}\n\nAway? Name a delegate on the page of requests.",
+            at=at,
+        )
+
+
+def to_applicant_ending(access: Access, *, at: datetime) -> None:
+    """A grant ends soon."""
     _write(
         access,
-        access.dataset.steward,
-        kind="dataset.requested",
-        subject=f"{access.allocation.organisation} asks for {access.dataset}",
-        body=f"{access.allocation.organisation} ({access.allocation.code}) asks to read {access.dataset}.\n\n"
-        f"Purpose: {access.purpose or 'not said'}\n\nPlease decide by {access.due_on}: {page_url(access.dataset.slug)}",
+        access.asked_by,
+        kind="dataset.ending",
+        subject=f"Access to {access.dataset} ends on {access.granted_until}",
+        body=f"{access.allocation.code} may read {access.dataset} until {access.granted_until}. If you need it longer, "
+        f"ask now; "
+        f"reading goes on while the steward decides: {page_url(access.dataset.slug)}",
         at=at,
     )
 
@@ -64,6 +98,18 @@ def to_applicant_ended(access: Access, *, at: datetime) -> None:
         f"You may ask again with what is missing: {page_url(access.dataset.slug)}",
         at=at,
     )
+
+
+def _stewards(access: Access, at: datetime) -> list[User]:
+    dataset = access.dataset
+    people = [dataset.steward]
+    if dataset.delegate is not None and (dataset.delegate_until is None or dataset.delegate_until >= at.date()):
+        people.append(dataset.delegate)
+    return people
+
+
+def _decide_url(access: Access) -> str:
+    return f"{settings.PORTAL_URL}/dataset-requests/{access.pk}/"
 
 
 def _write(access: Access, to: User | None, *, kind: str, subject: str, body: str, at: datetime) -> None:

@@ -30,16 +30,30 @@ class Dataset(models.Model):
     publisher = models.CharField(max_length=160)
     organisation = models.ForeignKey(Organisation, null=True, blank=True, on_delete=models.PROTECT, related_name="datasets")
     steward = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="stewarded")
+    delegate = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="decides too"
+    )
+    delegate_until = models.DateField(null=True, blank=True)
+    needs_agreement = models.BooleanField(default=False, help_text="a request comes with a signed agreement")
+    agreement_text = models.TextField(blank=True, help_text="what is to be signed")
     source = models.TextField(blank=True, help_text="provenance: where it comes from and what was done to it")
     source_url = models.CharField(max_length=300, blank=True)
     citation = models.TextField(blank=True)
     preview_public = models.BooleanField(default=False)
+    # Of the newest version, for lists and facets: written by `publishing.newest_write`, worked out from the versions.
+    size_bytes = models.BigIntegerField(default=0)
+    rows = models.BigIntegerField(null=True, blank=True)
+    formats = models.CharField(max_length=200, blank=True, help_text=",csv,parquet,")
+    search_text = models.TextField(blank=True)
     created_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_reason = models.TextField(blank=True)
 
     class Meta:
+        indexes = [
+            models.Index(fields=["title"], condition=Q(published_at__isnull=False), name="datasets_catalogue_by_title"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="datasets_what_is_withdrawn_says_why", condition=Q(withdrawn_at__isnull=True) | ~Q(withdrawn_reason="")
@@ -52,6 +66,13 @@ class Dataset(models.Model):
     @property
     def class_badge(self) -> Badge:
         return CLASS_BADGES[AccessClass(self.access_class)]
+
+    @property
+    def licence_words(self) -> str:
+        """The licence as people say it."""
+        return (
+            self.licence.removeprefix("LicenseRef-").replace("-", " ").capitalize() if "Ref-" in self.licence else self.licence
+        )
 
     @property
     def about(self) -> str:
@@ -147,6 +168,28 @@ class DatasetFile(models.Model):
         return self.path
 
 
+class Agreement(models.Model):
+    """A signed document of an enterprise. Uploaded once, shown with each request it is named in."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="agreements")
+    title = models.CharField(max_length=160)
+    key = models.CharField(max_length=700, unique=True)
+    media_type = models.CharField(max_length=100)
+    size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    uploaded_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "sha256"], name="datasets_an_agreement_is_kept_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class Access(models.Model):
     """What an allocation may do with a dataset: asked for, decided, granted until a day, ended. One row for the whole life."""
 
@@ -161,6 +204,8 @@ class Access(models.Model):
     due_on = models.DateField(null=True, blank=True, help_text="by when the steward answers")
     reminded_at = models.DateTimeField(null=True, blank=True)
     terms = models.ForeignKey(Terms, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    agreement = models.ForeignKey(Agreement, null=True, blank=True, on_delete=models.PROTECT, related_name="accesses")
+    renews = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="renewals")
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     reason = models.TextField(blank=True)

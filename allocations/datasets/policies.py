@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
+from django.utils import timezone
+
 from portal.accounts.models import User
 from portal.core.errors import NotAllowed
 
@@ -9,8 +12,20 @@ from .models import Dataset
 
 
 def may_steward(*, user: User, dataset: Dataset) -> bool:
-    """Whether the person decides about the dataset: its steward, whoever holds the role for others."""
-    return user.is_active and dataset.steward_id == user.pk
+    """Whether the person decides about the dataset: its steward, or their delegate until the day that was set."""
+    if not user.is_active:
+        return False
+    if dataset.steward_id == user.pk:
+        return True
+    return dataset.delegate_id == user.pk and (
+        dataset.delegate_until is None or dataset.delegate_until >= timezone.now().date()
+    )
+
+
+def stewarded(user: User) -> Q:
+    """Datasets a person decides about, as a condition on them."""
+    today = timezone.now().date()
+    return Q(steward=user) | Q(delegate=user) & (Q(delegate_until__isnull=True) | Q(delegate_until__gte=today))
 
 
 def check_may_steward(*, user: User, dataset: Dataset) -> None:

@@ -17,6 +17,7 @@ from portal.core.errors import Malformed, Refusal
 from portal.objects.door import CHUNK_BYTES, store
 from portal.objects.keys import key_check
 
+from . import search
 from .models import Dataset, DatasetFile, Terms, Version
 
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".csv": "text/csv", ".json": "application/json"}
@@ -43,6 +44,7 @@ def dataset_create(*, by: User | None, at: datetime, **values: Any) -> Dataset:
     if Dataset.objects.filter(slug=values["slug"]).exists():
         raise Malformed(f"There is a dataset {values['slug']} already; choose another name.", field="slug")
     dataset = Dataset.objects.create(created_at=at, **values)
+    search.index_write(dataset)
     audit.event_record(kind="dataset.created", actor=by, about=dataset.about, at=at)
     return dataset
 
@@ -113,6 +115,7 @@ def version_publish(*, version: Version, by: User | None, at: datetime) -> Versi
         raise Refusal("version_published", f"Version {version.name} is published already.")
     Dataset.objects.filter(pk=version.dataset_id, published_at__isnull=True).update(published_at=at)
     version.refresh_from_db()
+    newest_write(version.dataset)
     about = version.dataset.about
     audit.event_record(kind="dataset.version_published", actor=by, about=about, at=at, version=version.name)
     return version
@@ -123,6 +126,17 @@ def _rows(files: list[DatasetFile]) -> int | None:
     known = [file for file in files if file.rows is not None]
     parquet = [file for file in known if file.path.endswith(".parquet")]
     return sum(file.rows or 0 for file in parquet or known) if known else None
+
+
+def newest_write(dataset: Dataset) -> None:
+    """Write size, rows and formats of the newest version onto the dataset, and make all of it found by search."""
+    newest = dataset.versions.filter(published_at__isnull=False, withdrawn_at__isnull=True).first()
+    files = list(newest.files.values_list("path", "columns")) if newest else []
+    formats = sorted({Path(path).suffix.lower().lstrip(".") for path, _ in files} - {""})[:12]
+    dataset.size_bytes, dataset.rows = (newest.size_bytes, newest.rows) if newest else (0, None)
+    dataset.formats = f",{','.join(formats)}," if formats else ""
+    dataset.save(update_fields=["size_bytes", "rows", "formats"])
+    search.index_write(dataset, columns=[column["name"] for _, columns in files for column in columns])
 
 
 def media_type(path: str) -> str:

@@ -27,6 +27,8 @@ SCRIPT = Path(__file__).parent / "demo" / "tables.py"
 
 def seed(*, demo: bool) -> None:
     """Publish the demo's datasets and give the founder's award the open one. Safe to repeat."""
+    for dataset in Dataset.objects.filter(published_at__isnull=False, search_text=""):
+        publishing.newest_write(dataset)  # published before there was a search
     wanted = [
         entry for entry in DATASETS if demo and not Dataset.objects.filter(slug=entry["slug"], published_at__isnull=False)
     ]

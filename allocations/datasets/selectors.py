@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from allocations.projects import selectors as projects_read
 from allocations.projects.models import Allocation
@@ -12,7 +12,8 @@ from allocations.projects.states import S as AllocationState
 from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
 
-from .models import Access, Dataset
+from . import policies, search
+from .models import Access, Agreement, Dataset
 from .states import A
 
 
@@ -21,20 +22,21 @@ def dataset_choices() -> list[tuple[str, str, str]]:
     return list(_catalogue().order_by("title").values_list("slug", "title", "access_class")[:500])
 
 
-def dataset_list(*, q: str = "", access_class: str = "") -> QuerySet[Dataset]:
-    """The catalogue, which is public."""
-    rows = _catalogue().select_related("steward").prefetch_related("versions")
-    if access_class:
-        rows = rows.filter(access_class=access_class)
-    for word in q.split()[:8]:
-        rows = rows.filter(
-            Q(title__icontains=word)
-            | Q(summary__icontains=word)
-            | Q(description__icontains=word)
-            | Q(slug__icontains=word)
-            | Q(publisher__icontains=word)
-        )
-    return rows
+def dataset_list(*, q: str = "", facets: dict[str, str] | None = None) -> QuerySet[Dataset]:
+    """
+    The catalogue, which is public: by title, or with words to search for, the best matches first.
+
+    :param facets: name of a facet → chosen value, see `search.FACETS`; unknown ones are left out
+    """
+    rows = _catalogue().select_related("steward")
+    for name, value in (facets or {}).items():
+        if name in search.FACETS and value:
+            rows = rows.filter(search.FACETS[name].where(value))
+    if not q.strip():
+        return rows.order_by("title", "pk")
+    ids = search.find(q)
+    best_first = Case(*[When(pk=pk, then=place) for place, pk in enumerate(ids)], default=len(ids))
+    return rows.filter(pk__in=ids).order_by(best_first) if ids else rows.none()
 
 
 def dataset_get(*, slug: str) -> Dataset:
@@ -65,13 +67,19 @@ def access_map(*, dataset: Dataset, allocations: list[Allocation]) -> dict[int, 
     return found
 
 
+def pending(*, dataset: Dataset, allocations: list[Allocation]) -> dict[int, Access]:
+    """Requests that wait for the steward, by allocation key: a renewal waits while its grant holds."""
+    rows = Access.objects.filter(dataset=dataset, allocation__in=allocations, state=A.REQUESTED)
+    return {row.allocation_id: row for row in rows}
+
+
 def access_list_for_user(*, user: User) -> QuerySet[Access]:
     """Requests and grants a person may see: of their allocations, and of the datasets they steward. Newest first."""
     mine = projects_read.allocation_list_for_user(user=user).order_by().values("pk")
-    rows = Access.objects.filter(Q(allocation__in=mine) | Q(dataset__steward=user))
-    return rows.select_related("dataset__steward", "allocation__organisation", "asked_by", "decided_by", "terms").order_by(
-        "-pk"
-    )
+    rows = Access.objects.filter(Q(allocation__in=mine) | Q(dataset__in=_stewarded(user)))
+    return rows.select_related(
+        "dataset__steward", "allocation__organisation", "asked_by", "decided_by", "terms", "agreement"
+    ).order_by("-pk")
 
 
 def access_get_for_user(*, user: User, pk: int) -> Access:
@@ -88,19 +96,33 @@ def access_get_for_user(*, user: User, pk: int) -> Access:
 
 def queue_for_steward(*, user: User) -> QuerySet[Access]:
     """Requests that wait for this steward, the one that is due first on top."""
-    rows = Access.objects.filter(dataset__steward=user, state=A.REQUESTED)
+    rows = Access.objects.filter(dataset__in=_stewarded(user), state=A.REQUESTED)
     return rows.select_related("dataset", "allocation__organisation", "asked_by").order_by("due_on", "pk")
 
 
 def granted_for_steward(*, user: User) -> QuerySet[Access]:
     """Grants on this steward's datasets, newest first."""
-    rows = Access.objects.filter(dataset__steward=user, state=A.GRANTED)
+    rows = Access.objects.filter(dataset__in=_stewarded(user), state=A.GRANTED)
     return rows.select_related("dataset", "allocation__organisation", "asked_by").order_by("-pk")
 
 
 def overdue_count(*, user: User, today: date) -> int:
     """How many of the steward's requests are past their promised date."""
     return queue_for_steward(user=user).filter(due_on__lt=today).count()
+
+
+def stewarded_list(*, user: User) -> QuerySet[Dataset]:
+    """Datasets the person decides about, by title; those not published too."""
+    return _stewarded(user).select_related("delegate").order_by("title")
+
+
+def agreement_list(*, organisations: list[int]) -> QuerySet[Agreement]:
+    """Signed documents of enterprises, newest first."""
+    return Agreement.objects.filter(organisation__in=organisations)
+
+
+def _stewarded(user: User) -> QuerySet[Dataset]:
+    return Dataset.objects.filter(policies.stewarded(user))
 
 
 def _catalogue() -> QuerySet[Dataset]:

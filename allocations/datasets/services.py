@@ -9,14 +9,14 @@ from django.db import IntegrityError, transaction
 
 from allocations.projects import policies as projects_policy
 from allocations.projects.models import Allocation
-from portal.accounts.models import User
+from portal.accounts.models import Role, User
 from portal.audit import services as audit
-from portal.core.errors import Malformed, NotYours, Refusal
+from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 
-from . import letters, policies
+from . import letters, policies, reminders
 from .access import dataset_published
 from .due import STEWARD_WORKING_DAYS, working_days_after
-from .models import Access, Dataset, Terms, TermsAcceptance
+from .models import Access, Agreement, Dataset, Terms, TermsAcceptance
 from .states import OPEN_STATES, A, AccessClass, Actor, check_transition
 
 PURPOSE_MAX = 4000
@@ -33,15 +33,20 @@ def access_request(
     answers: dict[str, Any] | None = None,
     until: date | None = None,
     terms_number: int | None = None,
+    agreement: Agreement | None = None,
 ) -> Access:
     """
-    Ask for a controlled dataset; the steward is told and answers by a due date.
+    Ask for a controlled dataset, or for more time with it; the steward is told and answers by a due date.
+
+    A request while a grant holds is a renewal: reading goes on, and a new grant takes the old one's place.
 
     :param terms_number: which terms the person has accepted with the request, where the dataset has any
+    :param agreement: a signed document of the enterprise, where the dataset needs one
     :param until: wished last day; absent or later than the allocation's means the allocation's
-    :raises Refusal: `not_controlled`, `already_asked`, `already_granted`, `terms_changed`, or the allocation's own refusals
+    :raises Refusal: `not_controlled`, `already_asked`, `terms_changed`, `agreement_missing`, or the allocation's own refusals
     """
     projects_policy.check_may_spend(user=by, allocation=allocation, at=at)
+    _check_agreement(dataset, agreement, allocation)
     if dataset.access_class != AccessClass.CONTROLLED:
         what = "everybody reads it" if dataset.access_class == AccessClass.OPEN else "accept its terms instead"
         raise Refusal("not_controlled", f"{dataset.slug} is {dataset.access_class}: {what}.")
@@ -51,10 +56,13 @@ def access_request(
     terms = _terms_as_shown(dataset, terms_number) if terms_number is not None else dataset.terms.first()
     if terms is not None and terms_number is not None:
         _accept(terms, allocation=allocation, by=by, at=at)
+    holds = Access.objects.filter(dataset=dataset, allocation=allocation, state=A.GRANTED).first()
     access = _open(
         dataset,
         allocation,
         A.REQUESTED,
+        renews=holds,
+        agreement=agreement,
         purpose=purpose.strip(),
         answers=answers or {},
         wished_until=until,
@@ -115,10 +123,53 @@ def access_decide(*, access: Access, outcome: str, reason: str, by: User, at: da
         letters.to_applicant_ended(access, at=at)
     else:
         last = min(filter(None, (until or access.wished_until, access.allocation.ends_on)))
+        for before in Access.objects.filter(dataset=access.dataset, allocation=access.allocation, state=A.GRANTED):
+            _move(before, A.RENEWED, Actor.STEWARD, ended_at=at)
         _move(access, A.GRANTED, Actor.STEWARD, decided_by=by, decided_at=at, reason=reason.strip(), granted_until=last)
         letters.to_applicant_granted(access, at=at)
     _event(f"dataset.access_{access.state}", access, by, at, reason=reason)
     return access
+
+
+def accesses_decide(
+    *, accesses: list[Access], outcome: str, reason: str, by: User, at: datetime, until: date | None = None
+) -> list[tuple[Access, str]]:
+    """Decide many requests alike. Each stands alone: one that cannot be decided any more says why and holds up no other."""
+    done = []
+    for access in accesses:
+        try:
+            access_decide(access=access, outcome=outcome, reason=reason, by=by, at=at, until=until)
+        except Refusal as refusal:
+            done.append((access, refusal.message))
+        else:
+            done.append((access, ""))
+    return done
+
+
+@transaction.atomic
+def delegate_set(*, dataset: Dataset, delegate: User | None, until: date | None, by: User, at: datetime) -> Dataset:
+    """
+    Let another steward decide too, until a day; None takes it back.
+
+    :raises NotAllowed: unless the person is the steward
+    :raises Malformed: when the other is no steward
+    """
+    if dataset.steward_id != by.pk:
+        raise NotAllowed(f"Only its steward, {dataset.steward}, names a delegate for {dataset.slug}.")
+    if delegate is not None and Role.STEWARD not in delegate.role_set:
+        raise Malformed(f"{delegate.email} is no data steward here.", field="delegate")
+    _check_until(until, at)
+    dataset.delegate, dataset.delegate_until = delegate, until if delegate else None
+    dataset.save(update_fields=["delegate", "delegate_until"])
+    audit.event_record(
+        kind="dataset.delegated",
+        actor=by,
+        about=dataset.about,
+        at=at,
+        delegate=delegate.email if delegate else "",
+        until=str(until or ""),
+    )
+    return dataset
 
 
 @transaction.atomic
@@ -178,7 +229,16 @@ def requests_from_award(*, allocation: Allocation, slugs: list[str], by: User | 
 
 
 def accesses_by_date(*, at: datetime) -> None:
-    """End grants whose last day has passed. Reads are refused from that day on in any case; this keeps the lists true."""
+    """
+    End grants whose last day has passed (reads are refused from that day on in any case; this keeps the lists true),
+    and remind.
+
+    A steward is reminded the working day before a request is due and every three days once it is late; a project two
+    weeks before
+    its grant ends.
+    """
+    reminders.requests_remind(at=at)
+    reminders.grants_remind(at=at)
     for access in Access.objects.filter(state=A.GRANTED, granted_until__lt=at.date()).select_related("dataset", "allocation"):
         with transaction.atomic():
             _move(access, A.EXPIRED, Actor.CLOCK, ended_at=at)
@@ -229,8 +289,6 @@ def _terms_as_shown(dataset: Dataset, number: int | None) -> Terms:
 
 def _open(dataset: Dataset, allocation: Allocation, state: A, **values: Any) -> Access:
     dataset_published(slug=dataset.slug)
-    if Access.objects.filter(dataset=dataset, allocation=allocation, state=A.GRANTED).exists():
-        raise Refusal("already_granted", f"{allocation.code} may read {dataset.slug} already.")
     try:
         with transaction.atomic():
             return Access.objects.create(dataset=dataset, allocation=allocation, state=state, **values)
@@ -249,6 +307,15 @@ def _move(access: Access, new: A, actor: Actor, **values: Any) -> None:
     access.state = new
     for name, value in values.items():
         setattr(access, name, value)
+
+
+def _check_agreement(dataset: Dataset, agreement: Agreement | None, allocation: Allocation) -> None:
+    if agreement is None and dataset.needs_agreement:
+        raise Refusal(
+            "agreement_missing", f"{dataset.slug} needs a signed agreement with the request. Upload it, or choose one of yours."
+        )
+    if agreement is not None and agreement.organisation_id != allocation.organisation_id:
+        raise NotYours("agreement")
 
 
 def _check_until(until: date | None, at: datetime) -> None:

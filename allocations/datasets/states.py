@@ -26,6 +26,7 @@ class A(StrEnum):
     WITHDRAWN = "withdrawn"
     REVOKED = "revoked"
     EXPIRED = "expired"
+    RENEWED = "renewed"
 
 
 class Actor(StrEnum):
@@ -48,6 +49,7 @@ TRANSITIONS: dict[tuple[A, A], frozenset[Actor]] = {
     (A.GRANTED, A.REVOKED): frozenset({Actor.STEWARD}),
     (A.GRANTED, A.WITHDRAWN): frozenset({Actor.APPLICANT}),
     (A.GRANTED, A.EXPIRED): frozenset({Actor.CLOCK}),
+    (A.GRANTED, A.RENEWED): frozenset({Actor.STEWARD}),
 }
 
 BADGES = {
@@ -58,6 +60,7 @@ BADGES = {
     A.WITHDRAWN: Badge("Withdrawn", "quiet", "■"),
     A.REVOKED: Badge("Revoked", "bad", "✕"),
     A.EXPIRED: Badge("Ended", "quiet", "■"),
+    A.RENEWED: Badge("Renewed", "quiet", "■"),
 }
 
 CLASS_BADGES = {

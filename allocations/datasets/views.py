@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import caches
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,18 +14,20 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from allocations.projects import selectors as projects_read
+from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
 
-from . import downloads, policies, selectors, services
+from . import agreements, downloads, policies, search, selectors, services
 from .access import AccessDenied, access_check, dataset_published, version_find
 from .croissant import croissant
-from .forms import QUESTIONS, AcceptForm, DecisionForm, RequestForm, RevokeForm
-from .models import Access, Dataset, DatasetFile, Version
+from .duo import duo_findings, excludes_enterprises
+from .forms import AcceptForm, RequestForm
+from .models import Agreement, Dataset, DatasetFile, Version
 from .snippets import one_lines
-from .states import CLASS_BADGES, OPEN_STATES, A, AccessClass
+from .states import A, AccessClass
 
-PAGE, FILES_SHOWN = 20, 60
+PAGE, FILES_SHOWN, COLUMNS_SHOWN = 20, 60, 12
 
 
 def _person(request: HttpRequest) -> User | None:
@@ -33,21 +36,36 @@ def _person(request: HttpRequest) -> User | None:
 
 @require_GET
 def dataset_list(request: HttpRequest) -> HttpResponse:
-    """The catalogue: search and classes of access."""
-    q, access_class = request.GET.get("q", "").strip(), request.GET.get("access", "")
-    rows = selectors.dataset_list(q=q, access_class=access_class if access_class in set(AccessClass) else "")
-    page = Paginator(rows.order_by("title"), PAGE).get_page(request.GET.get("page"))
+    """The catalogue: words, facets, pages."""
+    q = request.GET.get("q", "").strip()[:200]
+    chosen = {name: request.GET[name][:100] for name in search.FACETS if request.GET.get(name)}
+    rows = selectors.dataset_list(q=q, facets=chosen)
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    asked = {"q": q, **chosen} if q else chosen
     return render(
         request,
         "datasets/list.html",
         {
             "page": page,
             "q": q,
-            "access": access_class,
-            "classes": [(c, CLASS_BADGES[c].label) for c in AccessClass],
-            "query": urlencode({key: value for key, value in (("q", q), ("access", access_class)) if value}),
+            "chosen": chosen,
+            "facets": _facets(rows, chosen, cached=not q and not chosen),
+            "query": urlencode(asked),
+            "enough": page.paginator.count >= search.FOUND_MAX,
         },
     )
+
+
+def _facets(
+    rows: Any, chosen: dict[str, str], *, cached: bool
+) -> list[tuple[str, search.Facet, list[tuple[str, str, int]], str]]:
+    """Facets with their values and counts. The counts of the whole catalogue are the same for everybody for a minute."""
+    counted = caches["local"].get("dataset-facets") if cached else None
+    if counted is None:
+        counted = {name: facet.count(rows) for name, facet in search.FACETS.items()}
+        if cached:
+            caches["local"].set("dataset-facets", counted, 60)
+    return [(name, facet, counted[name], chosen.get(name, "")) for name, facet in search.FACETS.items()]
 
 
 @require_GET
@@ -68,7 +86,10 @@ def _page_context(
     allocations = selectors.usable_allocations(user=user) if user else []
     accesses = selectors.access_map(dataset=dataset, allocations=allocations)
     rows = [(allocation, accesses.get(allocation.pk)) for allocation in allocations]
-    lacking = [a for a, access in rows if access is None or access.state not in (A.REQUESTED, A.GRANTED)]
+    waits = (A.REQUESTED,) if dataset.access_class == AccessClass.CONTROLLED else (A.REQUESTED, A.GRANTED)
+    lacking = [a for a, access in rows if access is None or access.state not in waits]
+    pending = selectors.pending(dataset=dataset, allocations=allocations)
+    lacking = [a for a in lacking if a.pk not in pending]
     terms = dataset.terms.first()
     open_ = dataset.access_class == AccessClass.OPEN
     may_read = open_ or any(access is not None and access.state == A.GRANTED for _, access in rows)
@@ -78,10 +99,15 @@ def _page_context(
         "versions": list(dataset.versions.filter(published_at__isnull=False)),
         "files": files[:FILES_SHOWN],
         "more_files": len(files) > FILES_SHOWN,
-        "table": next((file for file in files if file.columns), None),
+        "table": next((f for f in files if f.columns and f.path.endswith(".parquet")), None)
+        or next((f for f in files if f.columns), None),
+        "columns_shown": COLUMNS_SHOWN,
         "terms": terms,
         "rows": rows,
-        "open_states": OPEN_STATES,
+        "pending": pending,
+        "renewing": any(access is not None and access.state == A.GRANTED for _, access in rows),
+        "duo": duo_findings(dataset.duo_codes),
+        "excluded": excludes_enterprises(dataset.duo_codes),
         "may_read": may_read,
         "form": form or _form_for(dataset, lacking, terms),
         "lines": one_lines(dataset, version, files),
@@ -90,13 +116,24 @@ def _page_context(
     }
 
 
-def _form_for(dataset: Dataset, lacking: list[Any], terms: Any, data: Any = None) -> AcceptForm | RequestForm | None:
+def _form_for(dataset: Dataset, lacking: list[Any], terms: Any, *said: Any) -> AcceptForm | RequestForm | None:
+    """The form of a class of access. `said` are the data and files of a POST."""
     if not lacking or dataset.access_class == AccessClass.OPEN:
         return None
     initial = {"terms": terms.number if terms else None}
     if dataset.access_class == AccessClass.REGISTERED:
-        return AcceptForm(data, allocations=lacking, initial=initial) if terms else None
-    return RequestForm(data, allocations=lacking, with_terms=terms is not None, initial=initial)
+        return AcceptForm(*said, allocations=lacking, initial=initial) if terms else None
+    agreements = None
+    if dataset.needs_agreement:
+        agreements = list(selectors.agreement_list(organisations=[a.organisation_id for a in lacking])[:50])
+    return RequestForm(
+        *said,
+        allocations=lacking,
+        with_terms=terms is not None,
+        agreements=agreements,
+        with_codes=bool(dataset.duo_codes),
+        initial=initial,
+    )
 
 
 @login_required
@@ -105,7 +142,7 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
     """Accept the terms of a registered dataset, or ask for a controlled one."""
     user: Any = request.user
     dataset = dataset_published(slug=slug)
-    form = _form_for(dataset, selectors.usable_allocations(user=user), dataset.terms.first(), data=request.POST)
+    form = _form_for(dataset, selectors.usable_allocations(user=user), dataset.terms.first(), request.POST, request.FILES)
     if form is None:
         return redirect("datasets:detail", slug=slug)
     if form.is_valid():
@@ -136,6 +173,7 @@ def _ask(form: AcceptForm | RequestForm, dataset: Dataset, user: User) -> None:
     services.access_request(
         dataset=dataset,
         allocation=allocation,
+        agreement=_agreement(said, allocation, user),
         purpose=said["purpose"],
         answers=form.answers(),
         until=said["until"],
@@ -143,6 +181,28 @@ def _ask(form: AcceptForm | RequestForm, dataset: Dataset, user: User) -> None:
         by=user,
         at=now,
     )
+
+
+def _agreement(said: dict[str, Any], allocation: Allocation, user: User) -> Agreement | None:
+    """The chosen document, or the one just uploaded."""
+    if upload := said.get("upload"):
+        body = upload.read(agreements.SIZE_MAX + 1)
+        return agreements.agreement_add(
+            organisation=allocation.organisation, title=upload.name, body=body, by=user, at=timezone.now()
+        )
+    chosen = said.get("agreement")
+    return selectors.agreement_list(organisations=[allocation.organisation_id]).filter(pk=chosen).first() if chosen else None
+
+
+@login_required
+@require_GET
+def agreement(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a signed document to its enterprise, or to a steward who was sent it."""
+    user: Any = request.user
+    found = Agreement.objects.filter(pk=pk).first()
+    if found is None:
+        raise NotYours("agreement")
+    return redirect(agreements.agreement_link(agreement=found, user=user, at=timezone.now()))
 
 
 @login_required
@@ -190,51 +250,3 @@ def download(request: HttpRequest, slug: str, path: str) -> HttpResponse:
         else:
             return redirect(downloads.file_link(file=file, user=user, allocation=allocation, at=now))
     raise refusal
-
-
-# --- stewards ---------------------------------------------------------------------------------------------------------------
-
-
-@login_required
-@require_GET
-def queue(request: HttpRequest) -> HttpResponse:
-    """What waits for this steward, the soonest due first; and what is granted."""
-    user: Any = request.user
-    waiting = Paginator(selectors.queue_for_steward(user=user), PAGE).get_page(request.GET.get("page"))
-    return render(
-        request,
-        "datasets/queue.html",
-        {"page": waiting, "granted": list(selectors.granted_for_steward(user=user)[:50]), "today": timezone.now().date()},
-    )
-
-
-@login_required
-def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """One request with its answers; grant or refuse it. A granted one can be ended here."""
-    user: Any = request.user
-    access = selectors.access_get_for_user(user=user, pk=pk)
-    policies.check_may_steward(user=user, dataset=access.dataset)
-    revoking = access.state == A.GRANTED
-    form = RevokeForm(request.POST or None) if revoking else DecisionForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            if revoking:
-                services.access_revoke(access=access, by=user, at=timezone.now(), **form.cleaned_data)
-            else:
-                services.access_decide(access=access, by=user, at=timezone.now(), **form.cleaned_data)
-        except Refusal as refusal:
-            form.add_error(refusal.facts.get("field") if refusal.facts.get("field") in form.fields else None, refusal.message)
-        else:
-            messages.success(request, f"{access.badge.label}. {access.asked_by or 'The applicant'} was told.")
-            return redirect("datasets:queue")
-    return render(
-        request,
-        "datasets/decide.html",
-        {"access": access, "form": form, "answers": _answers(access), "revoking": revoking},
-        status=422 if form.errors else 200,
-    )
-
-
-def _answers(access: Access) -> list[tuple[str, str]]:
-    words = {name: label for name, label, _ in QUESTIONS}
-    return [(words.get(name, name), str(answer)) for name, answer in access.answers.items()]

@@ -12,8 +12,29 @@ from tests.support.up import Up
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 # Who → pages of theirs. A path that ends in "*" follows the first link in the page's main part.
 PAGES: dict[str, list[str]] = {
-    "": ["/", "/accounts/signup/", "/accounts/login/", "/accounts/password/reset/", "/outbox/", "/api/v1/docs", "/nowhere/"],
-    "founder": ["/", "/enterprise/", "/allocations/", "/allocations/*", "/launch/", "/sessions/", "/me/"],
+    "": [
+        "/",
+        "/accounts/signup/",
+        "/accounts/login/",
+        "/accounts/password/reset/",
+        "/outbox/",
+        "/api/v1/docs",
+        "/nowhere/",
+        "/datasets/",
+        "/datasets/*",
+    ],
+    "founder": [
+        "/",
+        "/enterprise/",
+        "/allocations/",
+        "/allocations/*",
+        "/launch/",
+        "/sessions/",
+        "/me/",
+        "/datasets/el-nino/",
+        "/datasets/handwritten-digits/",
+    ],
+    "steward": ["/", "/dataset-requests/"],
 }
 
 

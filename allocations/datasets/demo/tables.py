@@ -100,7 +100,10 @@ def _write(table: Any, folder: Path, path: str, words: dict[str, str], descripti
         "columns": [
             {"name": name, "type": str(kind), "description": words.get(name, "")} for name, kind in table.dtypes.items()
         ],
-        "preview": [[str(value) for value in row] for row in table.head(PREVIEW_ROWS).itertuples(index=False)],
+        "preview": [
+            ["" if str(value) in ("nan", "NaT") else str(value) for value in row]
+            for row in table.head(PREVIEW_ROWS).itertuples(index=False)
+        ],
     }
 
 

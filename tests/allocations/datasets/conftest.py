@@ -66,7 +66,7 @@ def library(db: None, now: datetime, tmp_path: Any, monkeypatch: pytest.MonkeyPa
     """See `Library`: `air` is open, `sea` registered, `faces` controlled."""
     monkeypatch.setattr(settings, "OBJECTS_ROOT", tmp_path / "objects")
     store = FilesystemStore(tmp_path / "objects", settings.FILES_URL)
-    for module in ("publishing", "downloads"):
+    for module in ("publishing", "downloads", "agreements"):
         monkeypatch.setattr(f"allocations.datasets.{module}.store", lambda: store)
     assert door.store is not None
     monkeypatch.setattr("django.utils.timezone.now", lambda: now)
