@@ -21,7 +21,15 @@ CHECKS = [
 ]
 PARALLEL = ["-n", "2", "--dist", "loadgroup"]
 # Program → Debian package that brings it.
-PACKAGES = {"chromium": "chromium", "initdb": "postgresql"}
+PACKAGES = {
+    "chromium": "chromium",
+    "initdb": "postgresql",
+    # A real S3 store that enforces policies (deploy/objectstore).
+    "ceph-mon": "ceph-mon",
+    "ceph-osd": "ceph-osd",
+    "radosgw": "radosgw",
+    "ceph": "ceph-common",
+}
 # Library → Debian package that brings it: letters are drawn as PDF with Pango.
 LIBRARIES = {"pango-1.0": "libpango-1.0-0", "pangoft2-1.0": "libpangoft2-1.0-0", "harfbuzz-subset": "libharfbuzz-subset0"}
 
