@@ -17,14 +17,22 @@ os.environ.setdefault("COMMONS_PORT_BASE", "64000")  # nothing listens there: a 
 from django.conf import settings
 
 from tests.support.needs import needed
+from tests.support.objectstore import ObjectStore, ObjectStoreMissing
 from tests.support.postgres import PostgresMissing, PostgresServer
 from tests.support.up import Up
 
 HERE = Path(__file__).parent
 # Long ones first, so that two workers end at the same time.
-FIRST = ("embedded", "slurm", "journeys", "concurrency", "faults")
-MARKS = {"embedded": "embedded", "slurm": "slurm", "journeys": "browser", "concurrency": "postgres", "faults": "postgres"}
-SHARED = ("postgres", "slurm")  # one server for all of these: one worker runs them
+FIRST = ("objectstore", "embedded", "slurm", "journeys", "concurrency", "faults")
+MARKS = {
+    "objectstore": "objectstore",
+    "embedded": "embedded",
+    "slurm": "slurm",
+    "journeys": "browser",
+    "concurrency": "postgres",
+    "faults": "postgres",
+}
+SHARED = ("postgres", "slurm", "objectstore")  # one server for all of these: one worker runs them
 
 
 def pytest_configure() -> None:
@@ -62,6 +70,15 @@ def postgres() -> Iterator[PostgresServer]:
         server = PostgresServer().__enter__()
     yield server
     server.__exit__()
+
+
+@pytest.fixture(scope="session")
+def objectstore() -> Iterator[ObjectStore]:
+    """A real object store (Ceph RGW) of this run's own; each test uses names of its own."""
+    with needed(ObjectStoreMissing):
+        server = ObjectStore()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

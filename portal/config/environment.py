@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT_BASE_DEFAULT = 8000
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Environment(BaseSettings):
@@ -36,6 +37,16 @@ class Environment(BaseSettings):
     broker_url: str = ""
     cache_url: str = ""
     email_url: str = ""
+    # The object store; without an address, files of this machine.
+    objects_url: str = ""
+    objects_access_key: str = ""
+    objects_secret_key: SecretStr = SecretStr("")
+    objects_region: str = "us-east-1"
+    objects_role: str = Field(default="commons-reader", pattern=r"^(arn:[\w:/+=,.@-]+|[\w+=,.@-]{1,64})$")
+    objects_bucket_prefix: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9-]{0,40})?$")
+    objects_credential_s: int = Field(default=3600, ge=1800, le=3600)
+    objects_ca: Path | None = None
+    objects_log: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("home")
@@ -68,10 +79,31 @@ class Environment(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _objects(self) -> Environment:
+        if not self.objects_url:
+            return self
+        parts = urlsplit(self.objects_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+            raise ValueError(
+                f"COMMONS_OBJECTS_URL={self.objects_url!r} is no address of an S3 store; write http:// or https://, its "
+                "host and port, and nothing more, for example https://s3.example.org"
+            )
+        if not (self.objects_access_key and self.objects_secret_key.get_secret_value()):
+            raise ValueError("COMMONS_OBJECTS_URL also needs COMMONS_OBJECTS_ACCESS_KEY and COMMONS_OBJECTS_SECRET_KEY")
+        if self.objects_ca is not None and not self.objects_ca.is_file():
+            raise ValueError(f"COMMONS_OBJECTS_CA: there is no file {self.objects_ca}; name a PEM file of certificates")
+        if self.mode == "embedded" and parts.hostname not in LOOPBACK:
+            raise ValueError(
+                f"COMMONS_OBJECTS_URL names the host {parts.hostname!r}; evaluation mode stays on this machine (127.0.0.1 or "
+                "localhost). For a real service set COMMONS_MODE=production"
+            )
+        return self
+
     def _refuse_what_embedded_cannot_hold(self) -> None:
         for name in ("portal_url", "notebooks_url", "files_url"):
             host = urlsplit(getattr(self, name)).hostname
-            if host not in ("127.0.0.1", "localhost", "::1"):
+            if host not in LOOPBACK:
                 raise ValueError(
                     f"COMMONS_{name.upper()} names the host {host!r}; evaluation mode runs everybody's notebooks as one "
                     "user and stays on this machine (127.0.0.1 or localhost). For a real service set COMMONS_MODE=production"

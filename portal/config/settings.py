@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "allocations.reviews",
     "allocations.awards",
     "notebooks_svc.sessions",
+    "notebooks_svc.storage",
 ]
 SITE_ID = 1
 AUTH_USER_MODEL = "accounts.User"
@@ -241,7 +242,13 @@ STORAGES = {
 WHITENOISE_MAX_AGE = 31_536_000
 
 # --- objects: where datasets lie --------------------------------------------------------------------------------------
-OBJECTS_ROOT = HOME / "objects"
+OBJECTS_ROOT = HOME / "objects"  # unless COMMONS_OBJECTS_URL names an S3 store
+OBJECTS_URL, OBJECTS_REGION = ENV.objects_url.rstrip("/"), ENV.objects_region
+OBJECTS_ACCESS_KEY, OBJECTS_SECRET_KEY = ENV.objects_access_key, ENV.objects_secret_key.get_secret_value()
+OBJECTS_ROLE, OBJECTS_BUCKET_PREFIX = ENV.objects_role, ENV.objects_bucket_prefix
+OBJECTS_CREDENTIAL_S = ENV.objects_credential_s
+OBJECTS_CA = str(ENV.objects_ca or "")
+OBJECTS_LOG = str(ENV.objects_log or "")  # the store's log of operations, where this machine can read it
 
 # --- mail -------------------------------------------------------------------------------------------------------------
 DEFAULT_FROM_EMAIL = "Compute Commons <no-reply@commons.example>"

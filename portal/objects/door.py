@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from .credentials import Vendor
 
 CHUNK_BYTES = 1 << 20
 
@@ -74,6 +77,43 @@ class Store(Protocol):
 @cache
 def store() -> Store:
     """The store this installation uses."""
+    if (hands_out := vendor()) is not None:
+        from .s3 import S3Store
+
+        return S3Store(hands_out.connection, hands_out)
     from .filesystem import FilesystemStore
 
     return FilesystemStore(settings.OBJECTS_ROOT, settings.FILES_URL)
+
+
+@cache
+def vendor() -> Vendor | None:
+    """Who hands out credentials of the store; None where the store hands out links only."""
+    if not settings.OBJECTS_URL:
+        return None
+    from .credentials import Vendor
+    from .s3_connection import connection_from_settings
+
+    return Vendor(connection_from_settings())
+
+
+def session_environment(scratch: str) -> dict[str, str]:
+    """
+    What a session's environment says of the store, names and addresses only: nothing where it hands out links.
+
+    :param scratch: the folder of the session's team
+    """
+    hands_out = vendor()
+    if hands_out is None:
+        return {}
+    connection = hands_out.connection
+    said = {
+        "AWS_ENDPOINT_URL": connection.url,
+        "AWS_REGION": connection.region,
+        "AWS_DEFAULT_REGION": connection.region,
+        # Ceph answers MissingContentLength to the checksum trailers that boto3 otherwise sends over TLS.
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        "COMMONS_SCRATCH": f"s3://{connection.bucket('scratch')}/{scratch}",
+    }
+    return said | ({"AWS_CA_BUNDLE": connection.ca} if connection.ca else {})

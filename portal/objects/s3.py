@@ -1,0 +1,177 @@
+"""Objects in an S3 store, by boto3: Ceph RGW at computing centres, or AWS."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, cast
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from .credentials import Scope, Vendor
+from .door import NoSuchObject, ObjectInfo
+from .keys import key_check
+from .s3_connection import DATASETS, PRIVATE, SCRATCH, S3Connection, error_status
+
+PART_BYTES = 16 * 2**20
+READ_BYTES = 4 * 2**20
+SIGNER_LIFE_S = 600  # how long one session signs links: a link made at its end still holds for the other 50 minutes
+SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
+TRANSFER = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)
+
+
+class S3Store:
+    """Three buckets: `datasets` and `scratch`, which people reach with credentials, and one for the portal alone."""
+
+    def __init__(self, connection: S3Connection, vendor: Vendor) -> None:
+        self.connection, self.vendor = connection, vendor
+        self._signers: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def s3(self) -> Any:
+        """The client with the portal's keys."""
+        return self.connection.client("s3")
+
+    def put(self, key: str, source: BinaryIO) -> ObjectInfo:
+        """In parts when it is large; the store shows an object only when it is whole."""
+        bucket, name = self._place(key)
+        self.s3.upload_fileobj(source, bucket, name, Config=TRANSFER)
+        return self.stat(key)
+
+    def stat(self, key: str) -> ObjectInfo:
+        """A HEAD."""
+        bucket, name = self._place(key)
+        with _missing(key):
+            found = self.s3.head_object(Bucket=bucket, Key=name)
+        return ObjectInfo(key, found["ContentLength"], found["ETag"], found["LastModified"])
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Page by page. A prefix that names no folder lists every bucket, one after the other."""
+        folder, slash, rest = prefix.partition("/")
+        if folder in (DATASETS, SCRATCH) and slash:
+            yield from self._list(self.connection.bucket(folder), rest)
+        elif slash:
+            yield from self._list(self.connection.bucket(PRIVATE), prefix)
+        else:
+            found = [info for name in (DATASETS, SCRATCH, PRIVATE) for info in self._list(self.connection.bucket(name), "")]
+            yield from sorted((info for info in found if info.key.startswith(prefix)), key=lambda info: info.key)
+
+    def open(self, key: str) -> BinaryIO:
+        """Ranges are fetched as they are read."""
+        bucket, name = self._place(key)
+        info = self.stat(key)
+        return cast(BinaryIO, io.BufferedReader(_Reader(self.s3, bucket, name, info), READ_BYTES))
+
+    def delete(self, key: str) -> None:
+        """Deleting nothing is no error for S3 either."""
+        bucket, name = self._place(key)
+        self.s3.delete_object(Bucket=bucket, Key=name)
+
+    def move(self, source: str, target: str) -> ObjectInfo:
+        """Copied inside the store, then deleted. Killed between the two, both are there and the call is made again."""
+        (bucket, name), (to_bucket, to_name) = self._place(source), self._place(target)
+        with _missing(source):
+            self.s3.copy({"Bucket": bucket, "Key": name}, to_bucket, to_name, Config=TRANSFER)
+        self.s3.delete_object(Bucket=bucket, Key=name)
+        return self.stat(target)
+
+    def link(self, key: str, *, ticket: str, expires: datetime) -> str:
+        """
+        A presigned address. For a dataset it is signed by a session named after the ticket, so that a denial of that name
+        ends the link at once; what lies in the portal's own bucket is signed with the portal's key and ends by its date.
+        """
+        bucket, name = self._place(key)
+        life_s = max(0, int((expires - datetime.now(UTC)).total_seconds()))
+        params = {
+            "Bucket": bucket,
+            "Key": name,
+            "ResponseContentDisposition": f'attachment; filename="{name.rpartition("/")[2]}"',
+        }
+        signer = self.s3 if bucket == self.connection.bucket(PRIVATE) else self._signer(ticket, key)
+        return signer.generate_presigned_url("get_object", Params=params, ExpiresIn=life_s)
+
+    def _signer(self, ticket: str, key: str) -> Any:
+        """A client whose session is named after the ticket and reads the key's folder, kept for some minutes."""
+        folder = "/".join(key.split("/")[:3]) + "/" if key.count("/") >= 3 else key
+        now = time.monotonic()
+        with self._lock:
+            known = self._signers.get((ticket, folder))
+            if known and now < known[0]:
+                return known[1]
+            self._signers = {name: kept for name, kept in self._signers.items() if now < kept[0]}
+        if not SESSION_NAME.fullmatch(ticket):
+            raise ValueError(
+                f"a ticket is a session's name at the store: at most 64 letters, digits and . _ - (it is {ticket!r})"
+            )
+        keys = self.vendor.assume(ticket, Scope(reads=(folder,)))
+        client = self.connection.client_as(keys.access_key, keys.secret_key, keys.token)
+        with self._lock:
+            self._signers[ticket, folder] = (now + min(SIGNER_LIFE_S, keys.life_s / 6), client)
+        return client
+
+    def _list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for row in page.get("Contents", []):
+                yield ObjectInfo(self.connection.key(bucket, row["Key"]), row["Size"], row["ETag"], row["LastModified"])
+
+    def _place(self, key: str) -> tuple[str, str]:
+        return self.connection.place(key_check(key))
+
+
+class _Reader(io.RawIOBase):
+    """A seekable view of an object: one range request per read, of the bytes that were there when it was opened."""
+
+    def __init__(self, s3: Any, bucket: str, name: str, info: ObjectInfo) -> None:
+        self.s3, self.bucket, self.key_name, self.info, self.position = s3, bucket, name, info, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.info.size}[whence]
+        self.position = max(0, start + offset)
+        return self.position
+
+    def readall(self) -> bytes:
+        return self._fetch(self.info.size)
+
+    def readinto(self, buffer: Any) -> int:
+        body = self._fetch(self.position + len(buffer))
+        buffer[: len(body)] = body
+        return len(body)
+
+    def _fetch(self, end: int) -> bytes:
+        first, last = self.position, min(end, self.info.size) - 1
+        if last < first:
+            return b""
+        with _missing(self.info.key):
+            answer = self.s3.get_object(
+                Bucket=self.bucket, Key=self.key_name, Range=f"bytes={first}-{last}", IfMatch=self.info.etag
+            )
+        body = answer["Body"].read()
+        self.position += len(body)
+        return body
+
+
+@contextmanager
+def _missing(key: str) -> Iterator[None]:
+    """Turn the store's 404 into ours."""
+    try:
+        yield
+    except ClientError as error:
+        if error_status(error) == 404:
+            raise NoSuchObject(key) from None
+        raise
