@@ -241,3 +241,31 @@ class Access(models.Model):
     @property
     def badge(self) -> Badge:
         return BADGES[A(self.state)]
+
+
+class DatasetUse(models.Model):
+    """What one project read of a dataset on one day, by the store's own log. `allocation` is null for visitors of open data."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="use")
+    allocation = models.ForeignKey(Allocation, null=True, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField()
+    reads = models.PositiveBigIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    denials = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["dataset", "allocation", "day"],
+                condition=Q(allocation__isnull=False),
+                name="datasets_use_is_one_row_a_day_and_project",
+            ),
+            models.UniqueConstraint(
+                fields=["dataset", "day"],
+                condition=Q(allocation__isnull=True),
+                name="datasets_use_of_visitors_is_one_row_a_day",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id} on {self.day}: {self.reads}"

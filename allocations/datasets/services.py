@@ -12,6 +12,7 @@ from allocations.projects.models import Allocation
 from portal.accounts.models import Role, User
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
+from portal.web.registry import registry
 
 from . import letters, policies, reminders
 from .access import dataset_published
@@ -327,3 +328,4 @@ def _event(kind: str, access: Access, by: User | None, at: datetime, **facts: An
     audit.event_record(
         kind=kind, actor=by, about=access.dataset.about, at=at, allocation=access.allocation.code, access=access.pk, **facts
     )
+    registry.tell("datasets.access_changed")  # stores that handed out credentials must know at once

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 OVERLAY = ".packages"
 KERNELS = ".local/share/commons"
+AWS_CONFIG = ".local/share/commons/aws.ini"
 
 
 def home_prepare(*, home: Path, shared: Path, environment: Path, files: list[SeedFile]) -> Path:
@@ -38,7 +40,34 @@ def home_prepare(*, home: Path, shared: Path, environment: Path, files: list[See
         target = home / file.path
         if not target.exists():
             target.write_text(file.content)
+    aws_config_write(home=home, environment=environment)
     return overlay_prepare(home=home, environment=environment)
+
+
+def aws_environment(*, home: Path, env: dict[str, str]) -> dict[str, str]:
+    """What a server or a worker is told on top of its spec, where the object store hands out credentials."""
+    return {"AWS_CONFIG_FILE": str(home / AWS_CONFIG)} if "AWS_ENDPOINT_URL" in env else {}
+
+
+def aws_config_write(*, home: Path, environment: Path) -> None:
+    """
+    Write the file that lets AWS's tools renew their keys themselves: it names a program and holds no secret. Where the store
+    lies is said by the environment.
+    """
+    lines = [
+        "# Written at each launch. Keys come from the portal and renew themselves.",
+        "[default]",
+        f'credential_process = "{environment}/bin/python" -m commons.credentials',
+        "request_checksum_calculation = when_required",
+        "response_checksum_validation = when_required",
+        "s3 =",
+        "    addressing_style = path",
+    ]
+    path = home / AWS_CONFIG
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")  # sessions of one home start side by side
+    draft.write_text("\n".join(lines) + "\n")
+    draft.replace(path)
 
 
 def overlay_prepare(*, home: Path, environment: Path) -> Path:

@@ -24,6 +24,7 @@ from dask_gateway_server.backends.local import UnsafeLocalBackend
 from traitlets import Dict, Unicode
 
 from ..agent.engines import Engines
+from ..agent.home import aws_environment
 from ..agent.local import AlreadyRan
 from ..agent.slurm.commands import SlurmRefused, SlurmSilent
 from ..agent.slurm.site import SlurmSite, site_read
@@ -145,6 +146,7 @@ class GrantedBackend(UnsafeLocalBackend):
             **env,
             **self.extra_env,
             **grant.env,
+            **aws_environment(home=home, env=grant.env),
             "HOME": str(home),
             "USER": cluster.username,
             "LANG": os.environ.get("LANG", "C.UTF-8"),

@@ -21,6 +21,7 @@ from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Dict, Float, Unicode
 
 from ..agent.engines import Engines
+from ..agent.home import aws_environment
 from ..agent.local import AlreadyRan
 from ..agent.slurm.site import site_read
 from ..agent.spool import Spool
@@ -255,7 +256,7 @@ class CommonsSpawner(BatchStart, Spawner):
         }
         for name in UNSAFE_VARIABLES:
             env.pop(name, None)
-        return env
+        return env | aws_environment(home=home, env=env)
 
     async def _wait_reachable(self, url: str, *, boot_s: int) -> None:
         """Wait until the server answers HTTP; a process that ended, or took too long, is a failed boot."""

@@ -8,6 +8,7 @@ from django.utils import timezone
 from allocations.catalogue.rates import Size
 from notebooks_svc.wire import ClusterGrant, EngineName, SeedFile, SessionSpec
 from portal.core.errors import NotYours, Refusal
+from portal.objects.door import session_environment
 
 from .data import datasets_for_session
 from .mirror import batch_wish
@@ -91,4 +92,5 @@ def _data_env(token: str, session: Session) -> dict[str, str]:
         "COMMONS_SESSION": session.pk,
         "COMMONS_ALLOCATION": session.allocation.code,
         "AWS_EC2_METADATA_DISABLED": "true",
+        **session_environment(session.allocation.code),
     }

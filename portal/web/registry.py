@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from django.db import transaction
 from django.utils.module_loading import import_string
 
 cached_import = cache(import_string)
@@ -36,6 +37,7 @@ class Registry:
     seeds: list[tuple[int, str]] = field(default_factory=list)
     health_checks: list[str] = field(default_factory=list)
     sweeps: list[tuple[str, int]] = field(default_factory=list)
+    listeners: dict[str, list[str]] = field(default_factory=dict)
 
     def menu(self, label: str, url_name: str, *, order: int, role: str = "", public: bool = False) -> None:
         """Add a menu entry."""
@@ -60,10 +62,26 @@ class Registry:
         """Add a look at what is due: a function (at) → None, safe to run twice at once, run every `every_s` seconds."""
         self.sweeps.append((function, every_s))
 
+    def listen(self, news: str, function: str) -> None:
+        """
+        Have a function () → None called when a room downstairs tells the news, for what cannot wait for the next sweep. It is
+        called outside of transactions, may not raise, and a sweep does the same in any case: a call that is lost costs seconds.
+        """
+        self.listeners.setdefault(news, []).append(function)
+
+    def tell(self, news: str) -> None:
+        """Call whoever listens, once the running transaction has committed (at once when there is none)."""
+        for function in self.listeners.get(news, []):
+            transaction.on_commit(partial(_tell, function), robust=True)
+
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         """Import and call a registered function."""
         target: Callable[..., Any] = cached_import(function)
         return target(*args, **kwargs)
+
+
+def _tell(function: str) -> None:
+    cached_import(function)()
 
 
 registry = Registry()

@@ -155,7 +155,7 @@ def _send(method: str, url: str, **options: Any) -> requests.Response:
     """One request, tried again when the line or the server stumbles."""
     for attempt in range(RETRIES):
         try:
-            answer = _http().request(method, url, timeout=(CONNECT_S, READ_S), **options)
+            answer = _http().request(method, url, timeout=(CONNECT_S, READ_S), verify=_authority(url), **options)
             if answer.status_code not in (429, 500, 502, 503, 504) or attempt == RETRIES - 1:
                 return answer
         except (requests.ConnectionError, requests.Timeout) as error:
@@ -164,6 +164,12 @@ def _send(method: str, url: str, **options: Any) -> requests.Response:
                 raise CommonsError(f"{where} does not answer ({type(error).__name__}). Try again in a moment.") from None
         time.sleep(PAUSE_S * 2**attempt)
     raise AssertionError("unreachable")
+
+
+def _authority(url: str) -> str | bool:
+    """Whose certificates are believed: a store with a certificate of its own is named by the session's environment."""
+    store, bundle = os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_CA_BUNDLE")
+    return bundle if store and bundle and url.startswith(store) else True
 
 
 def _http() -> requests.Session:

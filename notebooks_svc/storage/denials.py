@@ -1,0 +1,92 @@
+"""
+What the store must refuse by now, worked out from the rows.
+
+A credential lives for an hour whatever happens; what ended within the last hour is therefore denied by name until the last
+credential that could still reach it has run out. Asking again changes nothing, so it runs at every change and every few
+seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from allocations.datasets import prefixes
+from notebooks_svc.sessions.models import Cluster, Session
+from notebooks_svc.sessions.states import OVER, S
+from portal.objects.credentials import Denial
+from portal.objects.door import vendor
+from portal.objects.s3_connection import DATASETS, SCRATCH
+
+log = logging.getLogger(__name__)
+ROUNDS = 5
+
+
+def denials_now() -> None:
+    """Tell the store at once; when it does not answer, the sweep tells it within seconds."""
+    try:
+        denials_sync(at=timezone.now())
+    except (ClientError, BotoCoreError):
+        log.exception("the store could not be told what to refuse; the next sweep tells it")
+
+
+def denials_sync(*, at: datetime) -> None:
+    """
+    Make the store refuse what the rows say. Two of these may run at once: whoever wrote last has read the rows afterwards.
+
+    :raises ClientError, BotoCoreError: when the store does not answer
+    """
+    hands_out = vendor()
+    if hands_out is None:
+        return
+    for _ in range(ROUNDS):
+        if not hands_out.deny(denials(at=at)):
+            return
+
+
+def denials(*, at: datetime) -> list[Denial]:
+    """Ended access first: what was revoked matters most should there be no room for all."""
+    since = at - timedelta(seconds=settings.OBJECTS_CREDENTIAL_S)
+    return [*_ended_access(at=at, since=since), *_ended_sessions(since=since)]
+
+
+def _ended_access(*, at: datetime, since: datetime) -> list[Denial]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for row in prefixes.ended_prefixes(since=since, at=at):
+        if row.allocation is None:  # withdrawn from everybody
+            names[row.prefix].add("*")
+        else:
+            names[row.prefix].update(_names_of(row.allocation, since=since))
+    return [Denial(prefix, tuple(sorted(names[prefix]))) for prefix in sorted(names)]
+
+
+def _ended_sessions(*, since: datetime) -> list[Denial]:
+    """Whoever copied a credential out of a session loses it with the session."""
+    never_ran = Q(ended_at__isnull=True, requested_at__gte=since)
+    over = Q(state=S.STOPPING) | Q(state__in=OVER) & (Q(ended_at__gte=since) | never_ran)
+    sessions = Session.objects.filter(over).order_by("-ended_at").values_list("pk", flat=True)
+    clusters = Cluster.objects.filter(ended_at__gte=since).order_by("-ended_at").values_list("pk", flat=True)
+    names = tuple(name for pk in [*sessions, *clusters] for name in _names(pk))
+    return [Denial(f"{folder}/", names) for folder in (DATASETS, SCRATCH)] if names else []
+
+
+def _names_of(allocation_pk: int, *, since: datetime) -> list[str]:
+    """
+    Names at the store of everything that ran on an allocation lately: sessions, clusters, and links made for them (whose
+    tickets hold the id) or for the allocation's people.
+    """
+    lately = Q(ended_at__isnull=True) | Q(ended_at__gte=since)
+    sessions = Session.objects.filter(lately, allocation_id=allocation_pk).values_list("pk", flat=True)
+    clusters = Cluster.objects.filter(lately, session__allocation_id=allocation_pk).values_list("pk", flat=True)
+    return [*(name for pk in [*sessions, *clusters] for name in _names(pk)), f"p.*-{allocation_pk}"]
+
+
+def _names(pk: str) -> tuple[str, str]:
+    """A credential's name, and those of its links. Ceph's `*` does not look back: what follows it must not occur before."""
+    return pk, f"s.{pk}-*"

@@ -1,0 +1,414 @@
+"""What a credential reaches on a real store: exactly what its project may read at that moment, and its own scratch."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from django.utils import timezone
+
+from allocations.datasets import services
+from allocations.datasets.models import Access, Dataset
+from notebooks_svc.sessions.tokens import session_token
+from notebooks_svc.storage import denials, vending
+from portal.core.errors import Refusal
+from portal.objects.credentials import SESSION_POLICY_MAX, Denial, Keys, Scope, StoreNotTrusted, Vendor
+from portal.objects.s3_connection import S3Connection, compact, error_status
+from tests.support.objectstore import ObjectStore
+
+from .conftest import TABLE, Ground
+
+
+def status(ask: Callable[..., Any], **asked: Any) -> int:
+    """The HTTP status of a call: 200 when it passed."""
+    try:
+        ask(**asked)
+    except ClientError as error:
+        return error_status(error)
+    return 200
+
+
+def attempts(ground: Ground, s3: Any, slug: str, version: str = "1") -> dict[str, int]:
+    """Everything a person could try with a dataset, and what the store answered."""
+    bucket, key = ground.bucket, f"{slug}/{version}/table.csv"
+    presigned = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=60)
+    return {
+        "read": status(s3.get_object, Bucket=bucket, Key=key),
+        "head": status(s3.head_object, Bucket=bucket, Key=key),
+        "list": status(s3.list_objects_v2, Bucket=bucket, Prefix=f"{slug}/{version}/"),
+        "presign": httpx.get(presigned).status_code,
+        "copy": status(
+            s3.copy_object,
+            Bucket=ground.scratch,
+            Key=f"{ground.allocation.code}/copied",
+            CopySource={"Bucket": bucket, "Key": key},
+        ),
+        "write": status(s3.put_object, Bucket=bucket, Key=key, Body=b"changed"),
+        "write new": status(s3.put_object, Bucket=bucket, Key=f"{slug}/{version}/new", Body=b"new"),
+        "delete": status(s3.delete_object, Bucket=bucket, Key=key),
+        "open to all": status(s3.put_object_acl, Bucket=bucket, Key=key, ACL="public-read"),
+    }
+
+
+READS = ("read", "head", "list", "presign", "copy")
+
+
+def test_every_state_of_a_grant_allows_or_denies_as_it_says(ground: Ground) -> None:
+    """(person × dataset × state) × (read, list, write, copy, presign, delete), in one credential each."""
+    states: dict[str, Callable[[Dataset], Any]] = {
+        "requested": ground.ask,
+        "granted": ground.grant,
+        "rejected": lambda d: services.access_decide(
+            access=ground.ask(d), outcome="reject", reason="No.", by=ground.steward, at=timezone.now()
+        ),
+        "withdrawn": lambda d: services.access_withdraw(access=ground.ask(d), by=ground.founder, at=timezone.now()),
+        "given-up": lambda d: services.access_withdraw(access=ground.grant(d), by=ground.founder, at=timezone.now()),
+        "revoked": lambda d: ground.revoke(ground.grant(d)),
+        "expired": lambda d: Access.objects.filter(pk=ground.grant(d).pk).update(granted_until="2020-01-01"),
+        "never-asked": lambda d: None,
+        "of-the-rivals": lambda d: ground.grant(d, ground.rivals),
+    }
+    for name, move in states.items():
+        move(ground.dataset(name, "controlled"))
+    ground.dataset("open", "open")
+    ground.dataset("sea", "registered")
+    denials.denials_sync(at=timezone.now())
+    readers = {
+        "founder's session": (ground.session(), {"granted", "open"}),
+        "rival's session": (ground.session(ground.rivals), {"of-the-rivals", "open"}),
+        "narrowed session": (ground.session(datasets=["granted"]), {"granted"}),
+        "session narrowed to nothing": (ground.session(datasets=[]), set()),
+    }
+    wrong = []
+    for reader, (session, may_read) in readers.items():
+        s3 = ground.s3(session)
+        for slug in [*states, "open", "sea"]:
+            for what, got in attempts(ground, s3, slug).items():
+                # Only the founders' session may write into the founders' scratch, which copying needs.
+                copies = what != "copy" or session.allocation == ground.allocation
+                want = 200 if slug in may_read and what in READS and copies else 403
+                wrong += [(reader, slug, what, got)] if got != want else []
+    assert not wrong
+    assert ground.store.open("datasets/granted/1/table.csv").read() == TABLE
+    names = sorted(info.key for info in ground.store.list("datasets/granted/"))
+    assert names == ["datasets/granted/1/table.csv"]
+
+
+def test_a_draft_beside_a_granted_version_is_nobodys(ground: Ground) -> None:
+    ground.grant(ground.dataset("faces", "controlled", draft=True))
+    s3 = ground.s3(ground.session())
+    assert {attempts(ground, s3, "faces", "1")[what] for what in READS} == {200}
+    assert {attempts(ground, s3, "faces", "2")[what] for what in READS} == {403}
+    assert status(s3.list_objects_v2, Bucket=ground.bucket, Prefix="faces/") == 403
+
+
+def test_names_that_begin_alike_are_not_alike(ground: Ground) -> None:
+    ground.grant(ground.dataset("air", "controlled"))
+    for other in ("air-secret", "airy", "a"):
+        ground.dataset(other, "controlled")
+    s3 = ground.s3(ground.session())
+    for key in (
+        "air-secret/1/table.csv",
+        "airy/1/table.csv",
+        "a/1/table.csv",
+        "air/1/../../air-secret/1/table.csv",
+        "air/1/%2e%2e/%2e%2e/air-secret/1/table.csv",
+        "air/1//table.csv/../../../a/1/table.csv",
+        "./air-secret/1/table.csv",
+        "air/10/table.csv",
+    ):
+        assert status(s3.get_object, Bucket=ground.bucket, Key=key) in (403, 404), key
+    for prefix in ("", "a", "air", "air/", "air-", "air/1", "air-secret/1/", "air/1/../"):
+        got = status(s3.list_objects_v2, Bucket=ground.bucket, Prefix=prefix)
+        assert got == (200 if prefix == "air/1/../" else 403), prefix
+    # What lies under a literal `..` is nothing: the store takes names as they are.
+    assert "Contents" not in s3.list_objects_v2(Bucket=ground.bucket, Prefix="air/1/../")
+
+
+def test_two_teams_never_see_each_others_scratch(ground: Ground) -> None:
+    ours, theirs = ground.s3(ground.session()), ground.s3(ground.session(ground.rivals))
+    mine, other = ground.allocation.code, ground.rivals.code
+    assert status(ours.put_object, Bucket=ground.scratch, Key=f"{mine}/result", Body=b"mine") == 200
+    assert ours.get_object(Bucket=ground.scratch, Key=f"{mine}/result")["Body"].read() == b"mine"
+    listed = ours.list_objects_v2(Bucket=ground.scratch, Prefix=f"{mine}/")
+    assert [row["Key"] for row in listed["Contents"]] == [f"{mine}/result"]
+    begun = ours.create_multipart_upload(Bucket=ground.scratch, Key=f"{mine}/large")
+    ours.abort_multipart_upload(Bucket=ground.scratch, Key=f"{mine}/large", UploadId=begun["UploadId"])
+    for key in (f"{mine}/result", f"{mine}/new", f"{other}/../{mine}/result", f"{mine}x/new"):
+        assert status(theirs.get_object, Bucket=ground.scratch, Key=key) in (403, 404)
+        assert status(theirs.delete_object, Bucket=ground.scratch, Key=key) in (
+            403,
+            204 if ".." in key else 403,
+            200 if ".." in key else 403,
+        )
+    for prefix in ("", mine, f"{mine}/", f"{mine[:2]}"):
+        assert status(theirs.list_objects_v2, Bucket=ground.scratch, Prefix=prefix) == 403
+    assert status(theirs.put_object, Bucket=ground.scratch, Key=f"{mine}/new", Body=b"x") == 403
+    source = {"Bucket": ground.scratch, "Key": f"{mine}/result"}
+    assert status(theirs.copy_object, Bucket=ground.scratch, Key=f"{other}/stolen", CopySource=source) == 403
+    assert [info.key for info in ground.store.list(f"scratch/{mine}/")] == [f"scratch/{mine}/result"]
+    assert status(ours.delete_object, Bucket=ground.scratch, Key=f"{mine}/result") == 200
+
+
+def test_a_credential_does_nothing_else_at_the_store(ground: Ground) -> None:
+    s3 = ground.s3(ground.session())
+    assert status(s3.list_buckets) == 403
+    assert status(s3.create_bucket, Bucket=f"{ground.bucket}x") == 403
+    assert status(s3.get_bucket_policy, Bucket=ground.bucket) == 403
+    assert status(s3.put_bucket_policy, Bucket=ground.bucket, Policy="{}") == 403
+    private = ground.vendor.connection.bucket("portal")
+    ground.store.put("attachments/letter", open(__file__, "rb"))  # noqa: SIM115
+    assert status(s3.get_object, Bucket=private, Key="attachments/letter") == 403
+    assert status(s3.list_objects_v2, Bucket=private) == 403
+
+
+def test_revoking_denies_a_live_session_at_its_next_request_and_touches_nobody_else(ground: Ground) -> None:
+    faces, air = ground.dataset("faces", "controlled"), ground.dataset("air", "controlled")
+    access, _ = ground.grant(faces), ground.grant(air)
+    ground.grant(faces, ground.rivals)
+    session = ground.session()
+    cluster = ground.cluster(session)
+    ours, workers, theirs = ground.s3(session), ground.s3(cluster), ground.s3(ground.session(ground.rivals))
+    presigned = ours.generate_presigned_url("get_object", Params={"Bucket": ground.bucket, "Key": "faces/1/table.csv"})
+    link = ground.store.link("datasets/faces/1/table.csv", ticket=f"s.{session.pk}-1", expires=_in_an_hour())
+    page = ground.store.link("datasets/faces/1/table.csv", ticket=f"p.7-{ground.allocation.pk}", expires=_in_an_hour())
+    others = ground.store.link("datasets/faces/1/table.csv", ticket=f"p.7-{ground.rivals.pk}", expires=_in_an_hour())
+    for client in (ours, workers, theirs):
+        assert attempts(ground, client, "faces")["read"] == 200
+    assert {httpx.get(url).status_code for url in (presigned, link, page, others)} == {200}
+
+    ground.revoke(access)
+
+    for client in (ours, workers):
+        tried = attempts(ground, client, "faces")
+        assert {tried[what] for what in READS} == {403}, tried
+        assert {attempts(ground, client, "air")[what] for what in READS} == {200}
+        assert status(client.put_object, Bucket=ground.scratch, Key=f"{ground.allocation.code}/x", Body=b"x") == 200
+    assert [httpx.get(url).status_code for url in (presigned, link, page, others)] == [403, 403, 403, 200]
+    assert attempts(ground, theirs, "faces")["read"] == 200
+    assert ground.keys(session).json()["datasets"] == ["air"]
+    refused = ground.keys(session, "faces")
+    assert (refused.status_code, refused.json()["code"]) == (403, "access_revoked")
+
+    # The denial is lifted when the steward grants it again, and when no credential of before can live any more.
+    ground.grant(faces)
+    denials.denials_sync(at=timezone.now())
+    assert attempts(ground, ours, "faces")["read"] == 200
+    ground.revoke(Access.objects.filter(dataset=faces, allocation=ground.allocation, state="granted").get())
+    assert attempts(ground, ours, "faces")["read"] == 403
+    assert denials.denials(at=timezone.now())
+    assert denials.denials(at=_in_an_hour() + timedelta(minutes=1)) == []
+
+
+def test_what_is_withdrawn_is_denied_to_everybody(ground: Ground) -> None:
+    air = ground.dataset("air", "open")
+    ground.dataset("sea", "open")
+    ours, theirs = ground.s3(ground.session()), ground.s3(ground.session(ground.rivals))
+    assert attempts(ground, theirs, "air")["read"] == 200
+    Dataset.objects.filter(pk=air.pk).update(withdrawn_at=timezone.now(), withdrawn_reason="A mistake.")
+    denials.denials_sync(at=timezone.now())
+    for client in (ours, theirs):
+        assert attempts(ground, client, "air")["read"] == 403
+        assert attempts(ground, client, "sea")["read"] == 200
+    assert ground.store.open("datasets/air/1/table.csv").read() == TABLE
+
+
+def test_a_stolen_credential_dies_with_its_session(ground: Ground) -> None:
+    ground.dataset("air", "open")
+    session, other = ground.session(), ground.session()
+    stolen, token, neighbour = ground.s3(session), session_token(session), ground.s3(other)
+    assert attempts(ground, stolen, "air")["read"] == 200
+    ground.end(session)
+    assert attempts(ground, stolen, "air")["read"] == 403
+    assert status(stolen.put_object, Bucket=ground.scratch, Key=f"{ground.allocation.code}/x", Body=b"x") == 403
+    replayed = ground.keys_by(token)
+    assert (replayed.status_code, replayed.json()["code"]) == (401, "session_over")
+    assert attempts(ground, neighbour, "air")["read"] == 200
+
+
+def test_only_the_token_of_a_living_session_gets_a_credential(ground: Ground) -> None:
+    session = ground.session()
+    token = session_token(session)
+    flipped = token[:-1] + ("a" if token[-1] != "a" else "b")
+    other = token.replace(session.pk, ground.session(ground.rivals).pk)
+    later = token.replace("_1_", "_2_")
+    for wrong in ("x", "nonsense", flipped, other, later, token.upper()):
+        answer = ground.keys_by(wrong)
+        assert (answer.status_code, answer.json()["code"]) == (401, "session_over"), wrong
+        assert "AccessKeyId" not in answer.text
+    good = ground.keys_by(token)
+    assert good.status_code == 200
+    assert good.headers["Cache-Control"] == "private, no-store"
+
+
+def test_expired_altered_and_foreign_keys_open_nothing(ground: Ground, settings: Any) -> None:
+    ground.dataset("air", "open")
+    settings.OBJECTS_CREDENTIAL_S = 2
+    said = ground.keys(ground.session()).json()
+    connection = ground.vendor.connection
+    asked = {"Bucket": ground.bucket, "Key": "air/1/table.csv"}
+
+    def client(**changes: str) -> Any:
+        values = said | changes
+        return connection.client_as(values["AccessKeyId"], values["SecretAccessKey"], values["SessionToken"])
+
+    assert status(client().get_object, **asked) == 200
+    token = said["SessionToken"]
+    for changes in (
+        {"SessionToken": token[:40] + ("A" if token[40] != "A" else "B") + token[41:]},
+        {"SessionToken": ""},
+        {"SecretAccessKey": "x" * len(said["SecretAccessKey"])},
+        {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"},
+    ):
+        assert status(client(**changes).get_object, **asked) in (400, 403), changes
+    time.sleep(2.6)
+    assert status(client().get_object, **asked) == 403
+
+
+def test_a_stranger_at_the_store_reaches_nothing(ground: Ground, objectstore: ObjectStore) -> None:
+    ground.dataset("air", "open")
+    guest = objectstore.connection(user="guest")
+    assert status(guest.client("s3").get_object, Bucket=ground.bucket, Key="air/1/table.csv") == 403
+    assert status(guest.client("s3").list_objects_v2, Bucket=ground.scratch) == 403
+    with pytest.raises(ClientError) as refused:
+        guest.client("sts").assume_role(RoleArn=ground.vendor.role_arn(), RoleSessionName="guest")
+    assert error_status(refused.value) == 403
+    assert httpx.get(f"{ground.vendor.connection.url}/{ground.bucket}/air/1/table.csv").status_code == 403
+
+
+def test_a_policy_that_would_be_too_long_is_asked_for_by_dataset(ground: Ground) -> None:
+    opened = [ground.dataset(f"open-data-with-a-rather-long-name-{number:02}", "open").slug for number in range(16)]
+    session = ground.session()
+    said = ground.keys(session).json()
+    assert said["datasets"], "as many open datasets as find room"
+    assert said["left_out"], "the others are named"
+    assert {*said["datasets"], *said["left_out"]} == set(opened)
+    left = said["left_out"][0]
+    assert attempts(ground, ground.s3(session), left)["read"] == 403
+    assert attempts(ground, ground.s3(session, left), left)["read"] == 200
+    assert attempts(ground, ground.s3(session, left), said["datasets"][0])["read"] == 403
+
+    granted = [ground.dataset(f"granted-{number:02}", "controlled") for number in range(26)]
+    for dataset in granted:
+        ground.grant(dataset)
+    refused = ground.keys(session)
+    assert (refused.status_code, refused.json()["code"]) == (409, "choose_datasets")
+    assert "COMMONS_DATASET" in refused.json()["detail"]
+    two = ground.keys(session, "granted-00", "granted-25")
+    assert two.json()["datasets"] == ["granted-25", "granted-00"]
+    scope = vending.reach(ground.vendor, session=session, wanted=["granted-00"], at=timezone.now()).scope
+    assert len(ground.vendor.session_policy(scope)) < SESSION_POLICY_MAX
+
+
+def test_a_session_at_the_store_is_named_after_launch_or_cluster(ground: Ground, objectstore: ObjectStore) -> None:
+    ground.dataset("air", "open")
+    session = ground.session()
+    cluster = ground.cluster(session)
+    for who in (session, cluster):
+        assert attempts(ground, ground.s3(who), "air")["read"] == 200
+        ours = [line for line in _log(objectstore) if line.get("sts_info", {}).get("role_session") == who.pk]
+        assert {line["bucket"] for line in ours} >= {ground.bucket}
+
+
+def test_the_credential_is_told_to_end_before_it_does(ground: Ground) -> None:
+    said = ground.keys(ground.session()).json()
+    told = datetime.fromisoformat(said["Expiration"])
+    left = (told - timezone.now()).total_seconds()
+    assert 3600 - 310 < left <= 3300, "boto3 renews below 15 minutes: an hour leaves it 40 quiet ones"
+
+
+# --- trust ------------------------------------------------------------------------------------------------------------------
+
+
+class Forgetful(Vendor):
+    """Speaks to a store that takes a session policy and forgets it, as some products do."""
+
+    def session_policy(self, scope: Scope) -> str:
+        return compact({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+
+
+def test_a_store_that_forgets_session_policies_gets_no_credential_out(connection: S3Connection) -> None:
+    forgetful = Forgetful(connection)
+    with pytest.raises(StoreNotTrusted) as refused:
+        forgetful.vend("s" + "0" * 26, Scope(reads=("datasets/a/1/",)))
+    assert "does not enforce session policies" in refused.value.message
+    assert "could read and list and write another" in refused.value.message
+    assert "COMMONS_OBJECTS_URL" in refused.value.message
+    assert isinstance(Vendor(connection).vend("s" + "0" * 26, Scope()), Keys)
+
+
+def test_readiness_says_what_the_operator_is_to_do(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert httpx.get(f"{ground.url}/health/ready").status_code == 200
+    forgetful = Forgetful(ground.vendor.connection)
+    monkeypatch.setattr(vending, "vendor", lambda: forgetful)
+    answer = httpx.get(f"{ground.url}/health/ready")
+    assert answer.status_code == 503
+    assert "does not enforce session policies" in " ".join(answer.json()["problems"])
+    refused = ground.keys(ground.session())
+    assert (refused.status_code, refused.json()["code"]) == (503, "store_not_trusted")
+
+
+def test_a_store_that_is_away_or_does_not_know_us_is_told_apart(connection: S3Connection) -> None:
+    away = Vendor(S3Connection("http://127.0.0.1:9", "a", "b"))
+    assert "could not be asked" in away.probe()
+    stranger = Vendor(S3Connection(connection.url, "nobody", "nothing"))
+    assert "COMMONS_OBJECTS_ACCESS_KEY" in stranger.probe()
+
+
+def test_what_an_operator_wrote_into_a_buckets_policy_stays(vendor: Vendor) -> None:
+    s3, bucket = vendor.connection.client("s3"), vendor.connection.bucket("datasets")
+    theirs = {
+        "Sid": "mirror",
+        "Effect": "Allow",
+        "Principal": {"AWS": ["arn:aws:iam:::user/guest"]},
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{bucket}/public/*"],
+    }
+    s3.put_bucket_policy(
+        Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [theirs]}, separators=(",", ":"))
+    )
+    assert vendor.deny([Denial("datasets/air/", ("s1",))])
+    assert not vendor.deny([Denial("datasets/air/", ("s1",))]), "saying it again changes nothing"
+    sids = [s["Sid"] for s in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]]
+    assert sids == ["mirror", "commons", "commons"]
+    assert vendor.deny([])
+    assert [s["Sid"] for s in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]] == ["mirror"]
+
+
+def test_denials_that_do_not_fit_close_the_prefix_rather_than_leave_it_open(ground: Ground) -> None:
+    for slug in ("air", "sea"):
+        ground.dataset(slug, "open")
+    s3 = ground.s3(ground.session())
+    ground.vendor.deny([Denial("datasets/air/", tuple(f"s{number:026}" for number in range(900)))])
+    assert attempts(ground, s3, "air")["read"] == 403
+    assert attempts(ground, s3, "sea")["read"] == 200
+
+
+def test_the_filesystem_store_says_that_it_hands_out_links(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vending, "vendor", lambda: None)
+    answer = ground.keys(ground.session())
+    assert (answer.status_code, answer.json()["code"]) == (409, "links_only")
+    assert "commons://" in answer.json()["detail"]
+    with pytest.raises(Refusal):
+        vending.credentials_for_bearer(bearer=_bearer(ground), wanted=[], at=timezone.now())
+
+
+def _bearer(ground: Ground) -> Any:
+    from notebooks_svc.sessions.tokens import Bearer
+
+    return Bearer(ground.session())
+
+
+def _in_an_hour() -> Any:
+    return timezone.now() + timedelta(hours=1)
+
+
+def _log(objectstore: ObjectStore) -> list[dict[str, Any]]:
+    time.sleep(0.3)
+    return [json.loads(line) for line in objectstore.log.read_text(errors="replace").splitlines()[-200:] if line.endswith("}")]
