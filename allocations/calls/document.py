@@ -102,8 +102,8 @@ class CallDocument(Part):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.review is None and self.automatic is None:
-            raise ValueError("somebody must decide: a call needs review, automatic, or both")
+        if self.review is None and self.automatic is None and not self.steps:
+            raise ValueError("somebody must decide: a call needs review, automatic, or steps")
         if len({step.key for step in self.steps}) != len(self.steps):
             raise ValueError("every step needs its own key")
         if any(step.kind == "review" for step in self.steps) and self.review is None:

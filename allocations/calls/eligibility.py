@@ -169,7 +169,7 @@ def _declarations(rule: d.DeclarationsRule, facts: Facts, _: str) -> Finding:
         return _later(rule, f"the declarations {', '.join(names)}")
     missing = [key.replace("_", " ") for key in rule.all_of if key not in facts.declarations]
     found = f"not signed yet: {', '.join(missing)}" if missing else f"signed: {', '.join(names)}"
-    return _finding(rule, not missing, found, f"enterprises that signed {', '.join(names)}; sign on your enterprise's page")
+    return _finding(rule, not missing, found, f"enterprises that signed {', '.join(names)}")
 
 
 def _aid_room(rule: d.AidRoomRule, facts: Facts, _: str) -> Finding:
