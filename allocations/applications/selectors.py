@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from allocations.calls.eligibility import Award, Eligibility, Facts, eligibility
 from allocations.calls.models import Call
+from allocations.reports.selectors import reports_overdue
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 from portal.organisations.declarations import in_force
@@ -21,8 +22,6 @@ from .states import UNDER_WAY, Outcome, S
 
 # Upper rooms name here who else may read an application: dotted paths of functions (user) → queryset of application ids.
 READERS: list[str] = []
-# And which of an enterprise's reports are overdue: functions (organisation, today) → codes of allocations.
-REPORTS: list[str] = []
 
 
 def application_list_for_user(*, user: User) -> QuerySet[Application]:
@@ -93,18 +92,11 @@ def facts_of(*, organisation: Organisation, today: date, without: Application | 
         founded_on=organisation.founded_on,
         declarations=frozenset(in_force(organisation=organisation, today=today)),
         subsidies_eur=aid_total(organisation=organisation, today=today).total_eur,
-        reports_overdue=_reports_overdue(organisation, today),
+        reports_overdue=[report.allocation.code for report in reports_overdue(organisation=organisation, today=today)],
         registry_checked=bool(organisation.registry_scheme or organisation.registry_confirmed_at),
         awards=awards,
         open_applications=open_ones,
     )
-
-
-def _reports_overdue(organisation: Organisation, today: date) -> list[str] | None:
-    """What the rooms upstairs say of overdue reports; None, not known, where none is asked."""
-    if not REPORTS:
-        return None
-    return [code for path in REPORTS for code in cached_import(path)(organisation=organisation, today=today)]
 
 
 def eligibility_of(*, call: Call, organisation: Organisation, today: date, without: Application | None = None) -> Eligibility:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.http import HttpRequest
@@ -25,6 +26,9 @@ class OrganisationIn(Schema):
     headcount: int
     turnover_eur: int
     balance_sheet_eur: int | None = None
+    legal_form: str = ""
+    sector: str = ""
+    founded_on: date | None = None
 
 
 class OrganisationPatch(Schema):
@@ -36,6 +40,10 @@ class OrganisationPatch(Schema):
     headcount: int | None = None
     turnover_eur: int | None = None
     balance_sheet_eur: int | None = None
+    legal_form: str | None = None
+    sector: str | None = None
+    founded_on: date | None = None
+    evidence: str = ""
 
 
 class InvitationIn(Schema):
@@ -136,6 +144,10 @@ def _row(organisation: Organisation) -> dict[str, Any]:
         "headcount": organisation.headcount,
         "turnover_eur": organisation.turnover_eur,
         "balance_sheet_eur": organisation.balance_sheet_eur,
+        "legal_form": organisation.legal_form or None,
+        "sector": organisation.sector or None,
+        "founded_on": organisation.founded_on,
         "size_class": size.size,
+        "size_working": size.working,
         "size_reason": size.reason,
     }

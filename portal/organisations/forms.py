@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pycountry
 from django import forms
 
-from .models import OrgRole
+from .models import SECTORS, LegalForm, OrgRole
 
 
 def country_choices() -> list[tuple[str, str]]:
@@ -29,6 +31,64 @@ class OrganisationForm(forms.Form):
         label="Turnover last year, in euro", min_value=0, max_value=10**14, help_text="Roughly is fine; 0 if you have none yet."
     )
     balance_sheet_eur = forms.IntegerField(label="Balance sheet total, in euro", min_value=0, max_value=10**14, required=False)
+    legal_form = forms.ChoiceField(label="Legal form", choices=[("", "Choose …"), *LegalForm.choices], required=False)
+    sector = forms.ChoiceField(label="Sector", choices=[("", "Choose …"), *SECTORS], required=False)
+    founded_on = forms.DateField(label="Founded on", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+
+class ChangeForm(OrganisationForm):
+    """The facts anew, with what proves them."""
+
+    evidence = forms.CharField(
+        label="What proves the change?",
+        required=False,
+        max_length=500,
+        help_text="For example: annual accounts 2025, page 12, or the address of the registry's page. Officers look at it.",
+    )
+
+
+class RelatedFirmForm(forms.Form):
+    """A firm that holds a part of the enterprise, or is held by it."""
+
+    name = forms.CharField(label="Name of the firm", max_length=160)
+    direction = forms.ChoiceField(
+        label="Which way?",
+        choices=[("holder", "It holds a part of us"), ("held", "We hold a part of it")],
+        widget=forms.RadioSelect,
+        initial="holder",
+    )
+    share_percent = forms.DecimalField(
+        label="Share in per cent",
+        max_digits=5,
+        decimal_places=2,
+        min_value=Decimal("0.01"),
+        max_value=100,
+        help_text="Of capital or votes, the larger. Below 25 it does not count; above 50 all of the firm counts.",
+    )
+    dominant = forms.BooleanField(label="One controls the other, whatever the share", required=False)
+    public_body = forms.BooleanField(label="It is a public body", required=False)
+    headcount = forms.IntegerField(label="People it employs", min_value=0, max_value=10_000_000)
+    turnover_eur = forms.IntegerField(label="Its turnover last year, in euro", min_value=0, max_value=10**14)
+    balance_sheet_eur = forms.IntegerField(
+        label="Its balance sheet total, in euro", min_value=0, max_value=10**14, required=False
+    )
+    evidence = forms.CharField(label="What proves it?", required=False, max_length=500)
+
+
+class SubsidyForm(forms.Form):
+    """A subsidy received elsewhere."""
+
+    granted_on = forms.DateField(label="Granted on", widget=forms.DateInput(attrs={"type": "date"}))
+    amount_eur = forms.IntegerField(label="Amount in euro", min_value=1, max_value=10**14)
+    granted_by = forms.CharField(label="Granted by", max_length=160)
+    purpose = forms.CharField(label="What for", required=False, max_length=200)
+    evidence = forms.CharField(label="What proves it?", required=False, max_length=500)
+
+
+class VerifyForm(forms.Form):
+    """What the officer looked at."""
+
+    note = forms.CharField(label="What did you look at?", max_length=500)
 
 
 class InvitationForm(forms.Form):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 
-from .models import Membership, Organisation
+from .models import FactChange, Membership, Organisation
 
 
 def organisation_list_for_user(*, user: User) -> QuerySet[Organisation]:
@@ -28,6 +28,20 @@ def organisation_get_for_user(*, user: User, pk: int) -> Organisation:
     if organisation is None:
         raise NotYours("enterprise")
     return organisation
+
+
+def fact_history(*, organisation: Organisation) -> QuerySet[FactChange]:
+    """Every fact as it became, newest first."""
+    return FactChange.objects.filter(organisation=organisation).select_related("by", "verified_by")
+
+
+def facts_to_verify() -> QuerySet[FactChange]:
+    """Registry numbers that no machine could check and no officer looked at yet, the oldest first."""
+    waiting = Organisation.objects.filter(registry_scheme="", registry_confirmed_at__isnull=True)
+    rows = FactChange.objects.filter(
+        field="registry_id", verified_at__isnull=True, organisation__in=waiting, after=F("organisation__registry_id")
+    )
+    return rows.select_related("organisation").order_by("at", "pk")
 
 
 def member_list(*, organisation: Organisation) -> QuerySet[Membership]:

@@ -13,8 +13,10 @@ from portal.accounts.models import User
 from portal.core.errors import Refusal
 
 from . import policies, selectors, services
-from .forms import InvitationForm, OrganisationForm
+from .declarations import in_force, texts
+from .forms import ChangeForm, InvitationForm, OrganisationForm
 from .models import OrgRole
+from .subsidies import aid_total
 
 
 @login_required
@@ -71,6 +73,9 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
             "may_invite": role in policies.MAY_INVITE,
             "is_owner": role == OrgRole.OWNER,
             "invitation": InvitationForm(),
+            "aid": aid_total(organisation=organisation, today=timezone.now().date()),
+            "signed": in_force(organisation=organisation, today=timezone.now().date()),
+            "unsigned": len(texts()),
         },
     )
 
@@ -81,7 +86,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     user: Any = request.user
     organisation = selectors.organisation_get_for_user(user=user, pk=pk)
     names = OrganisationForm.base_fields
-    form = OrganisationForm(request.POST or None, initial={name: getattr(organisation, name) for name in names})
+    form = ChangeForm(request.POST or None, initial={name: getattr(organisation, name) for name in names})
     if request.method == "POST" and form.is_valid():
         try:
             services.organisation_update(organisation=organisation, by=user, at=timezone.now(), **form.cleaned_data)
@@ -91,7 +96,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, "Saved. What changed, and who changed it, is kept.")
             return redirect("organisations:detail", pk=pk)
-    return render(request, "organisations/form.html", {"form": form, "organisation": organisation})
+    context = {"form": form, "organisation": organisation}
+    return render(request, "organisations/form.html", context, status=422 if form.errors else 200)
 
 
 @login_required
