@@ -19,7 +19,6 @@ from allocations.projects.selectors import allocation_get_for_user
 from portal.accounts.models import Role, User
 from portal.core.errors import NotAllowed
 from portal.organisations.models import Organisation, OrgRole
-from portal.organisations.policies import org_role
 from portal.threads import selectors as threads
 from portal.threads import services
 
@@ -32,7 +31,7 @@ def on_application(request: HttpRequest, *, application: Application) -> tuple[s
     user: Any = request.user
     officiates = policies.may_officiate(user=user, application=application)
     writes = policies.may_write(user=user, application=application)
-    inside = writes or org_role(user=user, organisation_id=application.organisation_id) is not None
+    inside = policies.role_in(user=user, application=application) is not None
     if application.submitted_at is None or not (inside or officiates):
         return None
     post_to = reverse("applications:message", args=[application.code]) if writes or officiates else ""

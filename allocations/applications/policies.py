@@ -10,9 +10,21 @@ from portal.organisations.policies import MAY_APPLY, check_org_role, org_role
 from .models import Application
 
 
+def role_in(*, user: User, application: Application) -> str | None:
+    """
+    The person's role in the enterprise, asked once for an application that was read for one page.
+
+    For showing and hiding only: what writes asks anew by `check_…`.
+    """
+    known: dict[int, str | None] = application.__dict__.setdefault("roles_known", {})
+    if user.pk not in known:
+        known[user.pk] = org_role(user=user, organisation_id=application.organisation_id)
+    return known[user.pk]
+
+
 def may_write(*, user: User, application: Application) -> bool:
     """Whether the person may edit, send and withdraw it (owner or manager of the enterprise)."""
-    return org_role(user=user, organisation_id=application.organisation_id) in MAY_APPLY
+    return role_in(user=user, application=application) in MAY_APPLY
 
 
 def check_may_write(*, user: User, application: Application) -> None:
@@ -40,7 +52,7 @@ def check_still_editable(*, application: Application) -> None:
 
 def may_officiate(*, user: User, application: Application) -> bool:
     """Whether the person may act on it as an officer."""
-    return Role.OFFICER in user.role_set and org_role(user=user, organisation_id=application.organisation_id) is None
+    return Role.OFFICER in user.role_set and role_in(user=user, application=application) is None
 
 
 def check_may_officiate(*, user: User, application: Application) -> None:

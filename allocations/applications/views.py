@@ -212,7 +212,7 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
             "groups": content_rows(application),
             "writes": policies.may_write(user=user, application=application),
             "officiates": officiates,
-            "inside": org_role(user=user, organisation_id=application.organisation_id) is not None,
+            "inside": policies.role_in(user=user, application=application) is not None,
             "badge_shown": application.officer_badge if officiates else application.badge,
             "return_form": ReturnForm() if officiates and application.state in (S.SUBMITTED, S.IN_REVIEW) else None,
         },

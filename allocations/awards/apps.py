@@ -9,6 +9,7 @@ class AwardsConfig(AppConfig):
         from portal.web.registry import registry
 
         EXTRAS.append("allocations.awards.selectors.api_extras")
+        registry.volume("allocations.awards.volume.seed")
         registry.menu("Queue", "awards:queue", order=32, role="officer")
         registry.menu("Awards", "awards:register", order=45, public=True)
         registry.card("application-side", "allocations.awards.cards.pace_on_application", order=10)

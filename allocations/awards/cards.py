@@ -52,9 +52,10 @@ def deciding_on_application(request: HttpRequest, *, application: Application) -
     }
 
 
-def pace_on_application(_: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
-    """While it is under way: how long decisions of this call took so far."""
-    if application.turn == Turn.NOBODY:
+def pace_on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """For the enterprise, while it is under way: how long decisions of this call took so far."""
+    user: Any = request.user
+    if application.turn == Turn.NOBODY or may_officiate(user=user, application=application):
         return None
     found = figures(call=application.call, at=timezone.now())
     return ("awards/card_pace.html", {"found": found}) if found.days_p50 is not None else None

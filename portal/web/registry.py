@@ -35,6 +35,7 @@ class Registry:
     menu_entries: list[MenuEntry] = field(default_factory=list)
     cards: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     seeds: list[tuple[int, str]] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
     health_checks: list[str] = field(default_factory=list)
     sweeps: list[tuple[str, int]] = field(default_factory=list)
     listeners: dict[str, list[str]] = field(default_factory=dict)
@@ -53,6 +54,10 @@ class Registry:
         """Add a seed: a function (demo: bool) that may run any number of times."""
         self.seeds.append((order, function))
         self.seeds.sort()
+
+    def volume(self, function: str) -> None:
+        """Add a seed of realistic size, for measuring: a function (percent) that may run any number of times."""
+        self.volumes.append(function)
 
     def health(self, function: str) -> None:
         """Add a readiness check: a function () → None that raises with a sentence for the operator."""

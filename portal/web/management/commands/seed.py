@@ -13,6 +13,14 @@ class Command(BaseCommand):
 
     help = "Write what an installation begins with. Safe to repeat."
 
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument(
+            "--volume", nargs="?", type=int, const=100, default=0, metavar="PERCENT", help="a programme of realistic size too"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         for _, function in registry.seeds:
             registry.call(function, demo=settings.DEMO)
+        if options["volume"]:
+            for function in registry.volumes:
+                registry.call(function, percent=options["volume"])
