@@ -8,13 +8,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from allocations.calls.eligibility import eligibility
-from allocations.calls.models import Call
+from allocations.calls.models import Call, CallVersion
 from allocations.calls.selectors import call_list_public
 from portal.accounts.models import User
 from portal.organisations.models import Organisation
 from portal.organisations.policies import MAY_APPLY, org_role
 
 from . import selectors
+from .forms import PageForm, pages
+from .models import Application
 from .states import OPEN
 
 SHOWN = 5
@@ -46,3 +48,10 @@ def on_call(_: HttpRequest, *, call: Call) -> tuple[str, dict[str, Any]] | None:
     """The button that begins an application."""
     intake = call.intake(timezone.now())
     return ("applications/card_apply.html", {"call": call}) if intake.open else None
+
+
+def form_preview(_: HttpRequest, *, call: Call, document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The wizard's pages as an applicant would see them, empty and asleep."""
+    application = Application(call=call, version=CallVersion(call=call, number=0, document=document))
+    shown = [(page, PageForm(page, application)) for page in pages(application.version.rules)]
+    return "applications/card_preview.html", {"shown": shown}

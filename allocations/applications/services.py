@@ -17,6 +17,7 @@ from portal.core.errors import Malformed, Refusal
 from . import letters, policies
 from .clock import working_day_after, working_days_between
 from .drafts import check_no_report_overdue, draft_problems
+from .dryrun import facts_kept
 from .models import Application, Snapshot
 from .selectors import eligibility_of, facts_of
 from .states import Actor, S, check_transition
@@ -79,7 +80,11 @@ def application_submit(*, application: Application, by: User, at: datetime) -> N
         answer_by=None,
     )
     Snapshot.objects.create(
-        application=application, number=application.snapshots.count() + 1, content=content_of(application), at=at, by=by
+        application=application,
+        number=application.snapshots.count() + 1,
+        content={**content_of(application), "facts": facts_kept(facts)},
+        at=at,
+        by=by,
     )
     about = f"application:{application.code}"
     audit.event_record(kind="application.submitted", actor=by, about=about, at=at, promised=str(application.promised_on))

@@ -16,8 +16,9 @@ from . import document as d
 from .afterwards import last_day
 from .answers import DATA_WORDS
 from .deciding import start_finding
-from .eligibility import Facts, legal_form_words
+from .eligibility import Facts
 from .findings import Finding, finding, later, words_or
+from .names import legal_form_words
 from .pricing import aid_finding
 
 ASK_CREDITS, ASK_MONTHS = "ask-credits", "ask-months"

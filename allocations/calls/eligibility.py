@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import pycountry
 from dateutil.relativedelta import relativedelta
 
 from . import document as d
 from .findings import Finding, later, words_or
 from .findings import finding as _answer
+from .names import country_name, legal_form_words
 
 
 @dataclass(frozen=True)
@@ -210,15 +210,3 @@ def _finding(rule: Any, passes: bool, found: str, wanted: str) -> Finding:
 
 def _later(rule: Any, what: str) -> Finding:
     return later(rule.kind, what)
-
-
-def country_name(code: str) -> str:
-    """A country's name by its two letters."""
-    country = pycountry.countries.get(alpha_2=code)
-    return getattr(country, "common_name", country.name) if country else code
-
-
-def legal_form_words(form: str) -> str:
-    """A legal form as people read it: "a research organisation"."""
-    words = form.replace("_", " ")
-    return {"other": "of another legal form"}.get(form, f"{'an' if words[0] in 'aeiou' else 'a'} {words}")

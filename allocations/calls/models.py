@@ -27,14 +27,20 @@ class Call(models.Model):
     published = models.BooleanField(default=False)
     current = models.OneToOneField("CallVersion", null=True, on_delete=models.PROTECT, related_name="+")
     submitted_count = models.PositiveIntegerField(default=0)
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="takes no applications; its rules may change")
+    paused_reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
         constraints = [
             models.CheckConstraint(
+                name="calls_a_paused_call_says_why",
+                condition=models.Q(paused_at__isnull=True) | ~models.Q(paused_reason=""),
+            ),
+            models.CheckConstraint(
                 name="calls_a_published_call_has_rules",
                 condition=models.Q(published=False) | models.Q(current__isnull=False),
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -50,6 +56,8 @@ class Call(models.Model):
         """Whether it takes applications at this moment."""
         if not self.published:
             return IntakeState(False, "Not published")
+        if self.paused_at is not None:
+            return IntakeState(False, f"Paused: {self.paused_reason}")
         return intake_state(intake=self.rules.intake, at=at, submitted=self.submitted_count)
 
     def badge(self, at: datetime) -> Badge:
@@ -88,3 +96,21 @@ class CallVersion(models.Model):
     def credits_max(self) -> int:
         """Most that may be asked for, in micro-credits."""
         return credits_parse(self.rules.amounts.credits_max)
+
+
+class CallDraft(models.Model):
+    """
+    The working copy of a call's next version. It may be unfinished; only what is whole becomes a version.
+
+    `revision` grows with every save, so that a stale tab never overwrites.
+    """
+
+    call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="draft")
+    document = models.JSONField()
+    based_on = models.ForeignKey(CallVersion, null=True, on_delete=models.SET_NULL, related_name="+")
+    revision = models.PositiveIntegerField(default=0)
+    changed_at = models.DateTimeField()
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.call.slug} draft"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from portal.accounts.models import Role, User
+from portal.accounts.policies import check_role
 from portal.core.errors import NotYours
 
 from .models import Call
@@ -13,6 +14,29 @@ from .models import Call
 def call_list_public() -> QuerySet[Call]:
     """Every published call, newest first."""
     return Call.objects.filter(published=True).select_related("current").order_by("-pk")
+
+
+def call_list_for_staff(*, user: User) -> QuerySet[Call]:
+    """
+    Every call, published or begun, the newest first.
+
+    :raises NotAllowed: not an officer
+    """
+    check_role(user, Role.OFFICER)
+    return Call.objects.select_related("current", "draft__changed_by").order_by("-pk")
+
+
+def call_get_for_staff(*, slug: str, user: User) -> Call:
+    """
+    One call, with or without rules.
+
+    :raises NotAllowed: not an officer
+    :raises NotYours: there is none
+    """
+    call = call_list_for_staff(user=user).filter(slug=slug).first()
+    if call is None:
+        raise NotYours("call")
+    return call
 
 
 def call_get_for_user(*, slug: str, user: User | None) -> Call:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -9,8 +10,11 @@ from django.utils import timezone
 from portal.organisations.size_class import size_class
 
 from . import selectors
+from .editing import changes
 from .eligibility import Facts, eligibility
 from .forms import CheckForm
+
+VERSIONS = 20
 
 
 def calls_list(request: HttpRequest) -> HttpResponse:
@@ -46,3 +50,20 @@ def check(request: HttpRequest) -> HttpResponse:
             found = eligibility(rules=call.rules.eligibility, facts=facts, call=call.slug)
             answers.append((call, call.rules, call.intake(now), found))
     return render(request, "calls/check.html", {"form": form, "answers": answers})
+
+
+def versions(request: HttpRequest, slug: str) -> HttpResponse:
+    """The rules as they stood, each with its reason and what it changed; for everybody."""
+    user: Any = request.user if request.user.is_authenticated else None
+    call = selectors.call_get_for_user(slug=slug, user=user)
+    page = Paginator(call.versions.select_related("created_by").order_by("-number"), VERSIONS).get_page(  # type: ignore[attr-defined]
+        request.GET.get("page")
+    )
+    rows = list(page)
+    oldest = rows[-1].number if rows else 0
+    before = call.versions.filter(number=oldest - 1).first()  # type: ignore[attr-defined]
+    documents = [row.document for row in rows] + [before.document if before else None]
+    shown = [
+        (row, changes(documents[n + 1], row.document) if documents[n + 1] is not None else []) for n, row in enumerate(rows)
+    ]
+    return render(request, "calls/versions.html", {"call": call, "rules": call.rules, "shown": shown, "page": page})

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ..findings import words_or
+from ..names import country_name, legal_form_words
 from .base import Country, Key, LegalForm, Part, SizeClass, Slug
 
 
@@ -16,6 +18,10 @@ class CountryRule(Part):
     any_of: list[Country] = Field(min_length=1)
     why: str
 
+    @property
+    def words(self) -> str:
+        return f"Enterprises registered in {words_or([country_name(code) for code in self.any_of])}."
+
 
 class SizeRule(Part):
     """The enterprise's size class by EU Recommendation 2003/361 is one of these."""
@@ -23,6 +29,10 @@ class SizeRule(Part):
     kind: Literal["size_class"] = "size_class"
     any_of: list[SizeClass] = Field(min_length=1)
     why: str
+
+    @property
+    def words(self) -> str:
+        return f"Enterprises that are {words_or(self.any_of)} by EU Recommendation 2003/361."
 
 
 class LegalFormRule(Part):
@@ -32,6 +42,10 @@ class LegalFormRule(Part):
     any_of: list[LegalForm] = Field(min_length=1)
     why: str
 
+    @property
+    def words(self) -> str:
+        return f"The applicant is {words_or([legal_form_words(form) for form in self.any_of])}."
+
 
 class HeadcountRule(Part):
     """The enterprise employs fewer people than this."""
@@ -39,6 +53,10 @@ class HeadcountRule(Part):
     kind: Literal["headcount"] = "headcount"
     fewer_than: int = Field(ge=1)
     why: str
+
+    @property
+    def words(self) -> str:
+        return f"Fewer than {self.fewer_than} people employed."
 
 
 class AgeRule(Part):
@@ -48,12 +66,20 @@ class AgeRule(Part):
     years_below: int = Field(ge=1, le=200)
     why: str
 
+    @property
+    def words(self) -> str:
+        return f"Founded less than {self.years_below} years ago."
+
 
 class RegistryRule(Part):
     """The registry number was checked offline or confirmed by a person."""
 
     kind: Literal["registry_checked"] = "registry_checked"
     why: str
+
+    @property
+    def words(self) -> str:
+        return "The registry number was checked."
 
 
 class PriorAwardRule(Part):
@@ -64,6 +90,10 @@ class PriorAwardRule(Part):
     wanted: bool = True
     why: str
 
+    @property
+    def words(self) -> str:
+        return f"Enterprises {'with' if self.wanted else 'without'} an award under {words_or(self.calls)}."
+
 
 class ExclusionRule(Part):
     """The enterprise neither has an award nor an open application under these calls: one may take part in only one."""
@@ -72,6 +102,10 @@ class ExclusionRule(Part):
     calls: list[Slug] = Field(min_length=1)
     why: str
 
+    @property
+    def words(self) -> str:
+        return f"Enterprises that take no part in {words_or(self.calls)}."
+
 
 class OpenApplicationsRule(Part):
     """The enterprise has fewer than so many applications open under this call."""
@@ -79,6 +113,10 @@ class OpenApplicationsRule(Part):
     kind: Literal["open_applications"] = "open_applications"
     fewer_than: int = Field(ge=1)
     why: str
+
+    @property
+    def words(self) -> str:
+        return f"Fewer than {self.fewer_than} applications open under this call."
 
 
 class AwardsFewerRule(Part):
@@ -90,6 +128,10 @@ class AwardsFewerRule(Part):
     months: int = Field(default=12, ge=1, le=120)
     why: str
 
+    @property
+    def words(self) -> str:
+        return f"Fewer than {self.fewer_than} awards in {self.months} months under {words_or(self.calls or ['this call'])}."
+
 
 class DeclarationsRule(Part):
     """The enterprise has signed these declarations, and they are in force."""
@@ -97,6 +139,10 @@ class DeclarationsRule(Part):
     kind: Literal["declarations"] = "declarations"
     all_of: list[Key] = Field(min_length=1)
     why: str
+
+    @property
+    def words(self) -> str:
+        return f"Signed once: {', '.join(key.replace('_', ' ') for key in self.all_of)}."
 
 
 class AidRoomRule(Part):
@@ -106,12 +152,20 @@ class AidRoomRule(Part):
     below_eur: int = Field(ge=1)
     why: str
 
+    @property
+    def words(self) -> str:
+        return f"Less than € {self.below_eur:,} of subsidies received over three years."
+
 
 class ReportsRule(Part):
     """No report of an earlier award is overdue."""
 
     kind: Literal["reports"] = "reports"
     why: str
+
+    @property
+    def words(self) -> str:
+        return "No report of an earlier award is overdue."
 
 
 EligibilityRule = Annotated[
