@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from allocations.calls.answers import TITLE_MAX, answers_check
+from allocations.calls.answers import TITLE_MAX, answers_check, questions
 from allocations.calls.conditions import conditions_against
 from allocations.calls.eligibility import Facts
 from allocations.calls.models import Call
@@ -62,6 +62,25 @@ def draft_create(*, call: Call, organisation: Organisation, by: User, at: dateti
         application.code = f"P-{FIRST_NUMBER + application.pk}"
         application.save(update_fields=["code"])
         audit.event_record(kind="application.begun", actor=by, about=f"application:{application.code}", at=at, call=call.slug)
+    return application
+
+
+def draft_from(*, earlier: Application, by: User, at: datetime) -> Application:
+    """
+    Begin a new application from an earlier one of the same enterprise: answers the call still asks for are taken over.
+
+    :raises NotAllowed: unless the person may apply for the enterprise
+    :raises Refusal: as `draft_create`
+    """
+    policies.check_may_write(user=by, application=earlier)
+    application = draft_create(call=earlier.call, organisation=earlier.organisation, by=by, at=at)
+    rules = application.version.rules
+    asked = {question.key for question in questions(rules)}
+    taken = {key: value for key, value in earlier.answers.items() if key in asked}
+    fields = {**taken, **{key: value for key, value in earlier.requested.items() if key in COLUMNS}}
+    draft_save(application=application, changes=fields, base=None, by=by, at=at)
+    Application.objects.filter(pk=application.pk).update(follows=earlier)
+    application.follows = earlier
     return application
 
 

@@ -37,6 +37,9 @@ class Application(models.Model):
     requested_months = models.PositiveSmallIntegerField(null=True, blank=True)
     requested_resources = models.JSONField(default=list)
     requested_datasets = models.JSONField(default=list)
+    follows = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="the earlier one it began from"
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()

@@ -65,7 +65,7 @@ def application_visible_for_user(*, user: User) -> QuerySet[Application]:
 
 def _rows() -> QuerySet[Application]:
     return Application.objects.select_related(
-        "call__current", "version__call", "organisation", "allocation", "submitted_by"
+        "call__current", "version__call", "organisation", "allocation", "submitted_by", "follows"
     ).prefetch_related("organisation__related_firms")
 
 

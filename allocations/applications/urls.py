@@ -16,6 +16,7 @@ urlpatterns = [
     path("applications/<str:code>/withdraw/", views.withdraw, name="withdraw"),
     path("applications/<str:code>/person/", views.person, name="person"),
     path("applications/<str:code>/return/", views.give_back, name="return"),
+    path("applications/<str:code>/again/", views.again, name="again"),
     path("applications/<str:code>/history/", views.history_page, name="history"),
     path("applications/<str:code>/message/", messages.message, name="message"),
     path("allocations/<str:code>/message/", messages.allocation_message, name="allocation_message"),

@@ -19,6 +19,7 @@ from portal.organisations.policies import MAY_APPLY, org_role
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
 from . import drafts, policies, selectors, services
+from .changes import changes_of
 from .forms import PageForm, ReturnForm, pages
 from .history import history, history_csv, history_rows
 from .models import Application
@@ -174,6 +175,17 @@ def withdraw(request: HttpRequest, code: str) -> HttpResponse:
 
 @login_required
 @require_POST
+def again(request: HttpRequest, code: str) -> HttpResponse:
+    """Begin a new application with what was written here."""
+    user: Any = request.user
+    earlier = selectors.application_get_for_user(user=user, code=code)
+    application = drafts.draft_from(earlier=earlier, by=user, at=timezone.now())
+    messages.success(request, f"A new draft with what you wrote in {earlier.code}. Readers will see what you changed.")
+    return redirect("applications:edit", code=application.code, step=1)
+
+
+@login_required
+@require_POST
 def person(request: HttpRequest, code: str) -> HttpResponse:
     """Ask that a person decides."""
     user: Any = request.user
@@ -210,6 +222,7 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
             "application": application,
             "rules": application.version.rules,
             "groups": content_rows(application),
+            "changes": changes_of(application) if application.submitted_at else None,
             "writes": policies.may_write(user=user, application=application),
             "officiates": officiates,
             "inside": policies.role_in(user=user, application=application) is not None,

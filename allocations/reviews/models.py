@@ -32,6 +32,7 @@ class Review(models.Model):
     comment = models.TextField(blank=True, help_text="for the officer alone")
     revision = models.PositiveIntegerField(default=0)
     submitted_at = models.DateTimeField(null=True, blank=True)
+    reminded = models.PositiveSmallIntegerField(default=0, help_text="how many reminders went out")
 
     class Meta:
         constraints = [

@@ -45,7 +45,9 @@ def review_get_for_user(*, user: User, pk: int) -> Review:
 
     :raises NotYours: otherwise
     """
-    rows = Review.objects.select_related("application__version__call", "application__organisation", "reviewer")
+    rows = Review.objects.select_related(
+        "application__version__call", "application__organisation", "application__follows", "reviewer"
+    )
     if Role.OFFICER not in user.role_set:
         rows = rows.filter(reviewer=user)
     review = rows.filter(pk=pk).first()

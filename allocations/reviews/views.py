@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from allocations.applications.changes import changes_of
 from allocations.applications.reading import content_rows
 from allocations.applications.selectors import application_get_for_user
 from portal.accounts.models import Role
@@ -56,6 +57,7 @@ def _writing(request: HttpRequest, review: Review, form: ReviewForm | None, stat
             "review": review,
             "application": review.application,
             "groups": content_rows(review.application),
+            "changes": changes_of(review.application),
             "form": form,
             "criteria": review.application.version.rules.review,
             "others": selectors.others_of(review),

@@ -22,6 +22,12 @@ PAGES: dict[str, list[str]] = {
         "/nowhere/",
         "/datasets/",
         "/datasets/*",
+        "/calls/",
+        "/calls/build/",
+        "/calls/check/?country=KE&headcount=7&turnover_eur=100000",
+        "/awards/",
+        "/awards/figures/",
+        "/awards/rules/",
     ],
     "founder": [
         "/",
@@ -31,9 +37,15 @@ PAGES: dict[str, list[str]] = {
         "/launch/",
         "/sessions/",
         "/me/",
+        "/applications/",
+        "/apply/build/",
+        "/calendar/",
+        "/reports/",
         "/datasets/el-nino/",
         "/datasets/handwritten-digits/",
     ],
+    "officer": ["/", "/queue/", "/queue/panel/build/", "/reports/"],
+    "reviewer-a": ["/", "/reviews/"],
     "steward": ["/", "/dataset-requests/"],
 }
 
