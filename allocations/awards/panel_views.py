@@ -18,6 +18,9 @@ from allocations.applications.selectors import application_get_for_user
 from allocations.applications.states import Outcome
 from allocations.calls.models import Call
 from allocations.calls.selectors import call_get_for_user
+from allocations.reviews.lots import lot_announce, lot_draw, lots_of, place_of
+from allocations.reviews.ranking import tier_of
+from allocations.reviews.reciprocal import reciprocal_assign
 from portal.accounts.models import Role
 from portal.accounts.policies import check_role
 from portal.core.errors import Malformed, NotYours
@@ -41,7 +44,11 @@ def panel_page(request: HttpRequest, slug: str) -> HttpResponse:
 def _context(request: HttpRequest, user: Any, call: Call, ask: PanelAsk, page: Any, **more: Any) -> dict[str, Any]:
     given = request.POST if request.method == "POST" else request.GET
     ticked = set(given.getlist("take"))
+    draws, rules = lots_of(call=call), call.rules.review
     rows = [_row(row, row.code in ticked, given.get(f"credits-{row.code}")) for row in page]
+    for row, *_ in rows:
+        row.tier = tier_of(rules, row.score) if rules else None
+        row.lot = place_of(draws, row.code)
     amounts = [_amount(given.get(f"credits-{row.code}"), row) for row in page if row.code in ticked]
     filters = {"state": ask.state, "score": ask.score_from, "country": ask.country, "q": ask.words, "sort": ask.sort}
     return {
@@ -55,6 +62,9 @@ def _context(request: HttpRequest, user: Any, call: Call, ask: PanelAsk, page: A
         "held": len(panel.held_for_user(user=user, call=call)) if ask.state != "held" else page.paginator.count,
         "templates": panel.TEMPLATES,
         "sorts": panel.SORT_WORDS,
+        "draws": draws,
+        "lottery": bool(rules and rules.lottery),
+        "reciprocal": bool(rules and rules.reciprocal),
         "query": urlencode({name: value for name, value in filters.items() if value}),
         **more,
     }
@@ -99,6 +109,27 @@ def panel_publish(request: HttpRequest, slug: str) -> HttpResponse:
     user, call = _officer(request, slug)
     results = panel.publish_many(decisions=panel.held_for_user(user=user, call=call), by=user, at=timezone.now())
     return render(request, "awards/panel_results.html", {"call": call, "rules": call.rules, "results": results})
+
+
+@login_required
+@require_POST
+def panel_lot(request: HttpRequest, slug: str) -> HttpResponse:
+    """Announce a lot with a sealed seed, or draw the one that was announced."""
+    user, call = _officer(request, slug)
+    draw = lot_announce(call=call, by=user, at=timezone.now())
+    if "draw" in request.POST:
+        lot_draw(draw=draw, by=user, at=timezone.now())
+    return redirect("awards:panel", slug=slug)
+
+
+@login_required
+@require_POST
+def panel_reciprocal(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask the applicants of a closed call to review each other."""
+    user, call = _officer(request, slug)
+    made = reciprocal_assign(call=call, by=user, at=timezone.now())
+    messages.success(request, f"{len(made)} reviews were asked for.")
+    return redirect("awards:panel", slug=slug)
 
 
 @login_required

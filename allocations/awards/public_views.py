@@ -21,6 +21,7 @@ from allocations.applications.policies import check_may_officiate
 from allocations.applications.selectors import application_get_for_user
 from allocations.calls.models import Call
 from allocations.calls.selectors import call_list_public
+from allocations.reviews.models import Draw
 from portal.audit import services as audit
 from portal.core.errors import Malformed
 
@@ -60,7 +61,13 @@ def rules_page(request: HttpRequest) -> HttpResponse:
     """The register of everything this portal decides or proposes without a person."""
     rules = [(call, call.rules) for call in call_list_public() if call.rules.automatic]
     decided = Decision.objects.filter(automatic=True)
-    context = {"rules": rules, "decided": decided.count(), "looked_at": decided.filter(appeal__isnull=False).count()}
+    lots = Draw.objects.filter(call__published=True).select_related("call__current").order_by("-pk")[:20]
+    context = {
+        "lots": lots,
+        "rules": rules,
+        "decided": decided.count(),
+        "looked_at": decided.filter(appeal__isnull=False).count(),
+    }
     return render(request, "awards/rules.html", context)
 
 

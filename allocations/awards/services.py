@@ -15,8 +15,11 @@ from allocations.applications.policies import check_may_officiate
 from allocations.applications.states import Actor, Outcome, S, check_transition
 from allocations.reviews import services as reviews
 from allocations.reviews.models import Review
-from allocations.reviews.selectors import all_in
+from allocations.reviews.ranking import threshold_findings
+from allocations.reviews.reciprocal import duty_owed
+from allocations.reviews.selectors import all_in, reviews_of
 from allocations.reviews.states import COUNTED
+from allocations.reviews.states import S as ReviewS
 from allocations.reviews.steps import steps_missing
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -49,6 +52,7 @@ def application_award(
         raise Refusal("steps_missing", f"Not every step of this call is done: {titles}. Record each with its outcome first.")
     if not all_in(application):
         raise Refusal("reviews_missing", "Not all reviews are in. Wait for them, ask others, or release those not needed.")
+    _check_judged_well(application)
     return award_write(
         application=application, terms=terms, reason=reason.strip(), by=by, at=at, actor=Actor.OFFICER, hold=hold
     )
@@ -153,6 +157,20 @@ def _check_may_decide(application: Application, by: User) -> None:
         raise NotAllowed(f"You review {application.code}, so another officer must decide it. Nothing was changed.")
     if application.decisions.filter(by=by, taken_back_at=None).exists():  # type: ignore[attr-defined]
         raise NotAllowed(f"You decided {application.code} before; an appeal is decided by other people. Nothing was changed.")
+
+
+def _check_judged_well(application: Application) -> None:
+    """The call's thresholds, and the duty to review others where a call has one."""
+    rules = application.version.rules.review
+    if rules is None:
+        return
+    handed = [review.scores for review in reviews_of(application) if review.state == ReviewS.SUBMITTED]
+    below = [finding.reason for finding in threshold_findings(rules, handed) if not finding.passes]
+    if below:
+        raise Refusal("below_threshold", f"The call's thresholds are not met. {' '.join(below)}")
+    owed = duty_owed(application) if rules.reciprocal and rules.reciprocal.missing == "reject" else 0
+    if owed:
+        raise Refusal("review_duty_missing", f"Its applicant owes {owed} review{'s' * (owed != 1)} of others' applications.")
 
 
 def _check_reason(reason: str) -> None:

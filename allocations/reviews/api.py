@@ -18,6 +18,7 @@ from . import selectors, services
 from .forms import recommended_read
 from .models import Review
 from .states import READING
+from .steps import step_record, steps_missing, steps_planned
 
 router = Router(tags=["reviews"])
 
@@ -26,6 +27,14 @@ class AssignIn(Schema):
     """Whom to ask, by e-mail address."""
 
     reviewers: list[str]
+
+
+class StepIn(Schema):
+    """The outcome of a step."""
+
+    key: str
+    passed: bool
+    note: str
 
 
 class ConflictIn(Schema):
@@ -76,6 +85,20 @@ def application_assign(request: HttpRequest, code: str, body: AssignIn) -> dict[
     services.reviewers_assign(application=application, reviewers=[found[email] for email in wanted], by=user, at=timezone.now())
     rows = [_row(review) for review in selectors.reviews_of(application)]
     return {**application_row(application), "reviews": rows}
+
+
+@router.post("/applications/{code}/steps")
+def application_step(request: HttpRequest, code: str, body: StepIn) -> dict[str, Any]:
+    """Officer: record the outcome of a step of the call."""
+    user = caller(request)
+    application = application_get_for_user(user=user, code=code)
+    step_record(application=application, key=body.key, passed=body.passed, note=body.note, by=user, at=timezone.now())
+    missing = {plan.step.key for plan in steps_missing(application)}
+    steps = [
+        {"key": plan.step.key, "title": plan.step.title, "applies": plan.applies, "missing": plan.step.key in missing}
+        for plan in steps_planned(application)
+    ]
+    return {**application_row(application), "steps": steps}
 
 
 @router.get("/reviews")

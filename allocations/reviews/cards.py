@@ -12,8 +12,10 @@ from allocations.applications.states import S as ApplicationS
 
 from . import selectors
 from .forms import AssignForm
+from .ranking import threshold_findings, tier_of
 from .scoring import average, divergent, total
 from .states import S
+from .steps import steps_done, steps_missing, steps_planned
 
 SHOWN = 5
 
@@ -21,9 +23,9 @@ SHOWN = 5
 def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     """Reviews that wait for this person."""
     user: Any = request.user
-    if "reviewer" not in user.role_set:
-        return None
     rows = list(selectors.review_waiting_for_user(user=user)[: SHOWN + 1])
+    if not rows and "reviewer" not in user.role_set:
+        return None
     return "reviews/card_mine.html", {"reviews": rows[:SHOWN], "more": len(rows) > SHOWN}
 
 
@@ -43,6 +45,8 @@ def on_application(request: HttpRequest, *, application: Application) -> tuple[s
         "review_rules": rules,
         "average": average(rules.criteria, handed),
         "divergent": divergent(rules.criteria, handed),
+        "below": [found.reason for found in threshold_findings(rules, handed) if not found.passes],
+        "tier": tier_of(rules, average(rules.criteria, handed)),
         "all_in": selectors.all_in(application, reviews),
         "assign": AssignForm(selectors.reviewers_for(application), rules.reviewers) if asking else None,
         "resume": bool(reviews) and application.state == ApplicationS.SUBMITTED,
@@ -51,3 +55,18 @@ def on_application(request: HttpRequest, *, application: Application) -> tuple[s
 
 def _lines(criteria: Any, scores: dict[str, Any]) -> list[tuple[Any, Any, str]]:
     return [(c, scores[c.key]["score"], scores[c.key]["reason"]) for c in criteria if c.key in scores]
+
+
+def steps_on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """For the officer: the steps of the call, which are done, and the form that records the next."""
+    user: Any = request.user
+    if not application.version.rules.steps or not may_officiate(user=user, application=application):
+        return None
+    done, missing = steps_done(application), steps_missing(application)
+    keys = {plan.step.key for plan in missing}
+    rows = [(plan, done.get(plan.step.key), plan.applies and plan.step.key not in keys) for plan in steps_planned(application)]
+    return "reviews/card_steps.html", {
+        "rows": rows,
+        "next": next((plan for plan in missing if plan.step.kind != "review"), None),
+        "writes": application.state in (ApplicationS.SUBMITTED, ApplicationS.IN_REVIEW),
+    }

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from allocations.applications.models import Application
+from allocations.calls.models import Call
 from portal.web.badges import Badge
 
 from .states import BADGES, Conflict, S
@@ -32,6 +33,14 @@ class Review(models.Model):
     comment = models.TextField(blank=True, help_text="for the officer alone")
     revision = models.PositiveIntegerField(default=0)
     submitted_at = models.DateTimeField(null=True, blank=True)
+    duty_of = models.ForeignKey(
+        Application,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="duties",
+        help_text="the reviewer's own application, where applicants review each other",
+    )
     reminded = models.PositiveSmallIntegerField(default=0, help_text="how many reminders went out")
 
     class Meta:
@@ -75,3 +84,30 @@ class StepDone(models.Model):
 
     def __str__(self) -> str:
         return f"{self.application_id}: {self.key}"
+
+
+class Draw(models.Model):
+    """
+    A lot inside a tier of a call. `seal` is the SHA-256 of `seed`, published when it is announced; the seed itself is shown
+    once it was drawn, so that anybody can compute `order` again.
+    """
+
+    call = models.ForeignKey(Call, on_delete=models.PROTECT, related_name="draws")
+    tier = models.CharField(max_length=40)
+    seed = models.CharField(max_length=64)
+    seal = models.CharField(max_length=64)
+    announced_at = models.DateTimeField()
+    announced_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    drawn_at = models.DateTimeField(null=True, blank=True)
+    drawn_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    order = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["call", "tier"], condition=Q(drawn_at__isnull=True), name="reviews_one_lot_is_announced_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call_id}: {self.tier}"

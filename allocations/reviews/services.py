@@ -58,7 +58,7 @@ def reviewers_assign(*, application: Application, reviewers: Sequence[User], by:
     about = f"application:{application.code}"
     audit.event_record(kind="review.assigned", actor=by, about=about, at=at, reviewers=[person.pk for person in new])
     for review in made:
-        _invite(review, at=at)
+        review_invite(review, at=at)
     return made
 
 
@@ -214,7 +214,8 @@ def _address(review: Review) -> str:
     return f"{settings.PORTAL_URL}/reviews/{review.pk}/"
 
 
-def _invite(review: Review, *, at: datetime) -> None:
+def review_invite(review: Review, *, at: datetime) -> None:
+    """Write to somebody who is asked for a review."""
     application = review.application
     audit.letter_queue(
         kind="review.invited",

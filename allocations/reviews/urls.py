@@ -13,4 +13,5 @@ urlpatterns = [
     path("reviews/<int:pk>/release/", views.release, name="release"),
     path("reviews/<int:pk>/reopen/", views.reopen, name="reopen"),
     path("applications/<str:code>/assign/", views.assign, name="assign"),
+    path("applications/<str:code>/step/", views.step, name="step"),
 ]
