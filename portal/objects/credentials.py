@@ -29,6 +29,7 @@ SESSION_POLICY_MAX = 2048  # characters; the same at Ceph and AWS
 BUCKET_POLICY_MAX = 20_000  # AWS takes 20 KiB
 READ = ["s3:GetObject"]
 WRITE = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+WHERE = "s3:GetBucketLocation"
 OURS = "commons"  # statements of a bucket's policy whose Sid begins so are written here; others are left alone
 PROBE_GOOD_S, PROBE_BAD_S = 600, 10
 VERSION = "2012-10-17"
@@ -118,6 +119,9 @@ class Vendor:
                     statements.append(_listing("Allow", bucket, {"s3:prefix": _one(folders)}))
         if not statements:
             statements = [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]
+        elif scope.writes:
+            # s3fs asks whether the bucket is there before it writes; where it lies is no secret.
+            statements.append({"Effect": "Allow", "Action": WHERE, "Resource": "*"})
         return compact({"Version": VERSION, "Statement": statements})
 
     # --- ending -----------------------------------------------------------------------------------------------------------
@@ -203,7 +207,7 @@ class Vendor:
         ]
         reach = {
             "Version": VERSION,
-            "Statement": [{"Effect": "Allow", "Action": [*WRITE, "s3:ListBucket"], "Resource": resources}],
+            "Statement": [{"Effect": "Allow", "Action": [*WRITE, "s3:ListBucket", WHERE], "Resource": resources}],
         }
         iam.put_role_policy(RoleName=role, PolicyName=OURS, PolicyDocument=compact(reach))
         return arn

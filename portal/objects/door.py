@@ -80,6 +80,7 @@ def store() -> Store:
     if (hands_out := vendor()) is not None:
         from .s3 import S3Store
 
+        hands_out.connection.buckets_prepare()
         return S3Store(hands_out.connection, hands_out)
     from .filesystem import FilesystemStore
 

@@ -88,14 +88,56 @@ class S3Store:
         ends the link at once; what lies in the portal's own bucket is signed with the portal's key and ends by its date.
         """
         bucket, name = self._place(key)
-        life_s = max(0, int((expires - datetime.now(UTC)).total_seconds()))
         params = {
             "Bucket": bucket,
             "Key": name,
             "ResponseContentDisposition": f'attachment; filename="{name.rpartition("/")[2]}"',
         }
         signer = self.s3 if bucket == self.connection.bucket(PRIVATE) else self._signer(ticket, key)
-        return signer.generate_presigned_url("get_object", Params=params, ExpiresIn=life_s)
+        return signer.generate_presigned_url("get_object", Params=params, ExpiresIn=_seconds_to(expires))
+
+    def upload_begin(self, key: str) -> str:
+        """A multipart upload of the store."""
+        bucket, name = self._place(key)
+        return self.s3.create_multipart_upload(Bucket=bucket, Key=name)["UploadId"]
+
+    def upload_link(self, key: str, *, upload: str, number: int, ticket: str, expires: datetime) -> str:
+        """Presigned with the portal's key for one part of one upload; it ends by its date, or with the upload."""
+        bucket, name = self._place(key)
+        params = {"Bucket": bucket, "Key": name, "UploadId": upload, "PartNumber": number}
+        return self.s3.generate_presigned_url("upload_part", Params=params, ExpiresIn=_seconds_to(expires))
+
+    def upload_parts(self, key: str, *, upload: str) -> dict[int, int]:
+        """What the store lists of the upload."""
+        return {number: size for number, (size, _) in self._parts(key, upload).items()}
+
+    def upload_complete(self, key: str, *, upload: str) -> ObjectInfo:
+        """The store makes one object of the parts."""
+        bucket, name = self._place(key)
+        if parts := self._parts(key, upload):
+            whole = {"Parts": [{"PartNumber": number, "ETag": etag} for number, (_, etag) in sorted(parts.items())]}
+            self.s3.complete_multipart_upload(Bucket=bucket, Key=name, UploadId=upload, MultipartUpload=whole)
+        return self.stat(key)
+
+    def upload_abort(self, key: str, *, upload: str) -> None:
+        """An upload that is over is no error."""
+        bucket, name = self._place(key)
+        try:
+            self.s3.abort_multipart_upload(Bucket=bucket, Key=name, UploadId=upload)
+        except ClientError as error:
+            if error_status(error) != 404:
+                raise
+
+    def _parts(self, key: str, upload: str) -> dict[int, tuple[int, str]]:
+        bucket, name = self._place(key)
+        found: dict[int, tuple[int, str]] = {}
+        try:
+            for page in self.s3.get_paginator("list_parts").paginate(Bucket=bucket, Key=name, UploadId=upload):
+                found |= {part["PartNumber"]: (part["Size"], part["ETag"]) for part in page.get("Parts", [])}
+        except ClientError as error:
+            if error_status(error) != 404:
+                raise
+        return found
 
     def _signer(self, ticket: str, key: str) -> Any:
         """A client whose session is named after the ticket and reads the key's folder, kept for some minutes."""
@@ -164,6 +206,10 @@ class _Reader(io.RawIOBase):
         body = answer["Body"].read()
         self.position += len(body)
         return body
+
+
+def _seconds_to(expires: datetime) -> int:
+    return max(0, int((expires - datetime.now(UTC)).total_seconds()))
 
 
 @contextmanager

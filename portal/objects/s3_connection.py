@@ -70,6 +70,14 @@ class S3Connection:
                 if error_status(error) != 404:
                     raise
                 s3.create_bucket(Bucket=self.bucket(folder))
+        # Browsers send the parts of an upload straight to the store, from the portal's pages and no others.
+        rule = {
+            "AllowedOrigins": [settings.PORTAL_URL],
+            "AllowedMethods": ["PUT"],
+            "AllowedHeaders": ["*"],
+            "MaxAgeSeconds": 600,
+        }
+        s3.put_bucket_cors(Bucket=self.bucket(PRIVATE), CORSConfiguration={"CORSRules": [rule]})
 
     def _make(self, service: str, access_key: str, secret_key: str, token: str | None = None) -> Any:
         amazon = ".amazonaws.com" in self.url

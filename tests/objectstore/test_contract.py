@@ -7,6 +7,7 @@ import os
 import secrets
 import ssl
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -39,6 +40,9 @@ class _OnRealStore(StoreContract):
 
     def get(self, url: str, **headers: str) -> httpx.Response:
         return httpx.get(url, headers=headers, verify=ssl.create_default_context(cafile=str(self.ca)))
+
+    def put(self, url: str, body: bytes) -> httpx.Response:
+        return httpx.put(url, content=body, verify=ssl.create_default_context(cafile=str(self.ca)), timeout=30)
 
 
 class TestPrivate(_OnRealStore):
@@ -120,3 +124,18 @@ def test_a_link_is_a_download_and_never_a_page(objectstore: ObjectStore) -> None
     assert httpx.get(link).headers["Content-Disposition"] == 'attachment; filename="a.html"'
     assert httpx.put(link, content=b"x").status_code == 403
     assert httpx.delete(link).status_code == 403
+
+
+def test_only_the_portals_pages_may_send_parts_from_a_browser(objectstore: ObjectStore, settings: Any) -> None:
+    connection = objectstore.connection()
+    connection.buckets_prepare()
+    store = S3Store(connection, Vendor(connection))
+    key = "incoming/1/cors"
+    upload = store.upload_begin(key)
+    link = store.upload_link(key, upload=upload, number=1, ticket="u.1-1", expires=datetime.now(UTC) + timedelta(minutes=1))
+    allowed = []
+    for origin in (settings.PORTAL_URL, settings.NOTEBOOKS_URL, "http://evil.example"):
+        answer = httpx.options(link, headers={"Origin": origin, "Access-Control-Request-Method": "PUT"})
+        allowed.append(answer.headers.get("Access-Control-Allow-Origin") if answer.status_code == 200 else None)
+    assert allowed == [settings.PORTAL_URL, None, None]
+    store.upload_abort(key, upload=upload)
