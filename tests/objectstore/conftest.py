@@ -8,7 +8,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ class Ground:
     rival: User
     allocation: Allocation
     rivals: Allocation
+    env_of: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def bucket(self) -> str:

@@ -1,0 +1,120 @@
+"""The whole demo on a real object store: from finding a dataset to reading it in a running notebook and cluster, to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.kernel import LiveKernel
+from tests.support.objectstore import ObjectStore
+from tests.support.up import Up
+
+SLUG = "handwritten-digits"
+S3_LINE = f'print(len(pd.read_parquet("s3://datasets/{SLUG}/1/digits.parquet")))'
+COMMONS_LINE = f'print(len(pd.read_parquet("commons://{SLUG}/digits.parquet")))'
+
+
+@pytest.fixture(scope="module")
+def shop(objectstore: ObjectStore) -> Iterator[Up]:
+    """A demo that keeps its datasets in the store."""
+    names = objectstore.portal_env()
+    before = {name: os.environ.get(name) for name in names}
+    os.environ |= names
+    try:
+        with Up() as running:
+            yield running
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def test_find_request_grant_read_on_a_cluster_revoke_denied(shop: Up) -> None:
+    """
+    1. The founder's colleague has a notebook open; an open dataset is there by `s3://` without set-up.
+    2. A controlled one is refused; the founder asks for it, the steward grants it.
+    3. The same notebook reads it without a restart, by `s3://` and `commons://`, and so do the workers of its Dask cluster.
+    4. The steward revokes it: notebook and workers are denied at the next read, the open dataset stays.
+    5. The steward sees who read how much, and what was refused.
+    """
+    assert httpx.get(f"{shop.portal}/health/ready").json() == {"ok": True, "problems": []}
+    session = shop.launch("colleague")
+    with LiveKernel(*shop.notebook_token(session["id"])) as kernel:
+        open_line = 'print(len(pd.read_parquet("s3://datasets/mauna-loa-co2/1/co2.parquet")))'
+        assert kernel.run(f"import pandas as pd\n{open_line}").stdout == "2284\n"
+        assert "403" in kernel.run(S3_LINE).error or "ACCESS_DENIED" in kernel.run(S3_LINE).error
+        assert "was not granted" in kernel.run(COMMONS_LINE).error
+
+        asked = {"allocation": shop.allocation("founder")["id"], "purpose": "Teach a reader for meter photos."}
+        id = shop.api("founder", "POST", f"/datasets/{SLUG}/requests", json=asked).json()["id"]
+        granted = shop.api("steward", "POST", f"/dataset-requests/{id}/decide", json={"outcome": "grant", "reason": "Fine."})
+        assert granted.json()["state"] == "granted"
+
+        assert kernel.run(COMMONS_LINE).stdout == "1797\n"
+        # The notebook's key is from before the grant: a new client asks for a new one.
+        fresh = kernel.run("import boto3; s3 = boto3.session.Session().client('s3')\n" + _get("s3"))
+        assert fresh.stdout == "True\n", fresh.error
+        cluster = """
+from dask_gateway import Gateway
+cluster = Gateway().new_cluster(); cluster.scale(1); client = cluster.get_client(); client.wait_for_workers(1, timeout=120)
+def on_worker(line):
+    import pandas as pd, io, contextlib
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(line, {"pd": pd})
+    return out.getvalue()
+"""
+        started = kernel.run(cluster)
+        assert not started.error, (started.error, started.traceback[-2:])
+        for line in (S3_LINE, COMMONS_LINE):
+            assert kernel.run(f"print(client.submit(on_worker, {line!r}, pure=False).result(), end='')").stdout == "1797\n"
+
+        ended = shop.api("steward", "POST", f"/dataset-requests/{id}/revoke", json={"reason": "The study is over."})
+        assert ended.json()["state"] == "revoked"
+
+        assert "AccessDenied" in kernel.run(_get("s3")).error
+        assert "The study is over." in kernel.run(COMMONS_LINE).error
+        for line, words in ((S3_LINE, "ACCESS_DENIED"), (COMMONS_LINE, "The study is over.")):
+            denied = kernel.run(f"client.submit(on_worker, {line!r}, pure=False).result()").error
+            assert words in denied, denied
+        assert kernel.run(open_line).stdout == "2284\n"
+        kernel.run("client.close(); cluster.shutdown()")
+
+    use = _use(shop)
+    mine = next(row for row in use["items"] if row["allocation"] == asked["allocation"])
+    assert mine["reads"] > 0
+    assert mine["bytes"] > 0
+    assert mine["denials"] > 0
+    assert shop.api("rival", "GET", f"/datasets/{SLUG}/use").status_code == 403
+    shop.api("colleague", "POST", f"/sessions/{session['id']}/stop")
+    shop.wait_session(session["id"], "ended")
+
+
+def test_a_page_downloads_from_the_store_and_nothing_lies_on_the_disk(shop: Up) -> None:
+    answer = httpx.get(f"{shop.portal}/datasets/mauna-loa-co2/files/co2.csv", follow_redirects=True)
+    assert answer.text.startswith("week,co2,year\n1958-03-29,316.1,1958\n")
+    assert str(answer.url).startswith(os.environ["COMMONS_OBJECTS_URL"])
+    assert not list((Path(shop.home) / "objects").glob("datasets/*"))
+
+
+def _get(client: str) -> str:
+    return f'print({client}.get_object(Bucket="datasets", Key="{SLUG}/1/digits.parquet")["ContentLength"] > 0)'
+
+
+def _use(shop: Up) -> dict[str, list[dict[str, object]]]:
+    """What the steward sees, once the store's log was read."""
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        answer = shop.api("steward", "GET", f"/datasets/{SLUG}/use")
+        assert answer.status_code == 200, answer.text
+        if any(row["denials"] for row in answer.json()["items"]):
+            return answer.json()
+        time.sleep(0.5)
+    raise AssertionError(json.dumps(answer.json()))
