@@ -11,7 +11,7 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 from portal.accounts.models import User
 
 from .models import Dataset, DatasetUse
-from .policies import check_may_steward
+from .policies import check_may_steward, may_steward
 
 PERIOD_DAYS = 30
 
@@ -44,7 +44,7 @@ def use_add(tallies: dict[tuple[str, int | None, date], Tally]) -> None:
 def use_summary(*, dataset: Dataset, today: date) -> dict[str, int]:
     """For everybody: reads and the number of projects of the last 30 days."""
     found = _period(dataset, today).aggregate(
-        reads=Sum("reads", default=0), projects=Count("allocation", distinct=True, filter=Q(reads__gt=0))
+        projects=Count("allocation", distinct=True, filter=Q(reads__gt=0)), reads=Sum("reads", default=0)
     )
     return {"reads": found["reads"], "projects": found["projects"], "days": PERIOD_DAYS}
 
@@ -60,7 +60,7 @@ def use_for_user(*, user: User, dataset: Dataset, today: date) -> list[dict[str,
         _period(dataset, today)
         .values("allocation__code", "allocation__title", "allocation__organisation__name")
         .annotate(reads=Sum("reads"), bytes=Sum("bytes"), denials=Sum("denials"))
-        .order_by("-bytes")
+        .order_by("-bytes", F("allocation__code").asc(nulls_last=True))
     )
     return [
         {
@@ -79,7 +79,7 @@ def may_see_use(*, user: Any, dataset: Dataset) -> bool:
     """Whether the person stewards the dataset or belongs to the enterprise that contributed it."""
     if not user.is_authenticated:
         return False
-    if dataset.steward_id == user.pk:
+    if may_steward(user=user, dataset=dataset):
         return True
     return dataset.organisation is not None and dataset.organisation.memberships.filter(user=user).exists()
 

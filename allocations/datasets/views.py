@@ -18,7 +18,7 @@ from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
 
-from . import agreements, downloads, policies, search, selectors, services
+from . import agreements, downloads, policies, search, selectors, services, use
 from .access import AccessDenied, access_check, dataset_published, version_find
 from .croissant import croissant
 from .duo import duo_findings, excludes_enterprises
@@ -82,7 +82,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
 def _page_context(
     request: HttpRequest, dataset: Dataset, version: Version, files: list[DatasetFile], form: Any = None
 ) -> dict[str, Any]:
-    user = _person(request)
+    user, today = _person(request), timezone.now().date()
     allocations = selectors.usable_allocations(user=user) if user else []
     accesses = selectors.access_map(dataset=dataset, allocations=allocations)
     rows = [(allocation, accesses.get(allocation.pk)) for allocation in allocations]
@@ -113,6 +113,10 @@ def _page_context(
         "lines": one_lines(dataset, version, files),
         "jsonld": json.dumps(croissant(dataset=dataset, version=version, files=files[:FILES_SHOWN])).replace("<", "\\u003c"),
         "is_steward": user is not None and policies.may_steward(user=user, dataset=dataset),
+        "use": use.use_summary(dataset=dataset, today=today),
+        "use_rows": use.use_for_user(user=user, dataset=dataset, today=today)
+        if user is not None and use.may_see_use(user=user, dataset=dataset)
+        else [],
     }
 
 

@@ -89,6 +89,16 @@ class ObjectStore:
             self._connections[tls, user] = S3Connection(url, access_key, secret_key, ca=str(self.ca) if tls else "")
         return self._connections[tls, user]
 
+    def portal_env(self) -> dict[str, str]:
+        """What an installation is told to use it."""
+        access_key, secret_key = self.keys()
+        return {
+            "COMMONS_OBJECTS_URL": f"http://127.0.0.1:{self.port}",
+            "COMMONS_OBJECTS_ACCESS_KEY": access_key,
+            "COMMONS_OBJECTS_SECRET_KEY": secret_key,
+            "COMMONS_OBJECTS_LOG": str(self.log),
+        }
+
     @property
     def ca(self) -> Path:
         """The certificate of the TLS port."""
