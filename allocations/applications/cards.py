@@ -17,6 +17,7 @@ from portal.organisations.policies import MAY_APPLY, org_role
 from . import selectors
 from .forms import PageForm, pages
 from .models import Application
+from .screenings import result_of
 from .states import OPEN
 
 SHOWN = 5
@@ -55,3 +56,11 @@ def form_preview(_: HttpRequest, *, call: Call, document: dict[str, Any]) -> tup
     application = Application(call=call, version=CallVersion(call=call, number=0, document=document))
     shown = [(page, PageForm(page, application)) for page in pages(application.version.rules)]
     return "applications/card_preview.html", {"shown": shown}
+
+
+def screening_on_application(_: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """What the AI Act screening said, for everybody who reads the application."""
+    if not application.version.rules.ai_screening:
+        return None
+    result = result_of(application)
+    return ("applications/screening_result.html", {"result": result}) if result else None

@@ -23,7 +23,9 @@ from portal.organisations.policies import MAY_APPLY, check_org_role
 
 from . import policies
 from .asking import COLUMNS, CREDITS, UNIT, asked_check, unit_keys, units_asked
+from .files import files_missing
 from .models import Application
+from .screenings import screening_missing
 from .selectors import eligibility_of, facts_of
 
 FIRST_NUMBER = 1000
@@ -161,6 +163,7 @@ def draft_problems(application: Application, *, facts: Facts | None = None) -> d
     rules, asked = application.version.rules, application.requested
     wrong = {**answers_check(rules, application.answers), **asked_check(rules, asked)}
     against = conditions_against(rules, facts=facts or facts_of_draft(application), answers=application.answers, asked=asked)
+    wrong |= {**files_missing(application), **screening_missing(application)}
     units = unit_keys(rules)
     for key, reason in against.items():
         wrong.setdefault(units[0] if key == CREDITS and units else key, reason)

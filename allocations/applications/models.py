@@ -150,3 +150,52 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.application_id} #{self.number}"
+
+
+class AttachedFile(models.Model):
+    """
+    A file that belongs to an answer. The bytes lie in the object store under `object_key`. A file that is replaced stays, so
+    that what was sent with an earlier version can still be read.
+    """
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="files")
+    key = models.CharField(max_length=40)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=8, help_text="found from its content")
+    size = models.PositiveBigIntegerField(help_text="bytes")
+    sha256 = models.CharField(max_length=64)
+    object_key = models.CharField(max_length=200)
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    added_at = models.DateTimeField()
+    replaced_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["application", "key"], condition=Q(replaced_at__isnull=True), name="applications_one_file_an_answer"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.application_id}: {self.name}"
+
+
+class Screening(models.Model):
+    """
+    Answers to a questionnaire about the law, with what came out and why, as the questionnaire stood. Never edited: changed
+    answers make a new row. It informs people and decides nothing.
+    """
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="screenings")
+    questionnaire = models.CharField(max_length=40, help_text="which version of the questions")
+    answers = models.JSONField()
+    outcome = models.CharField(max_length=30)
+    reasons = models.JSONField(default=list)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.application_id}: {self.outcome}"

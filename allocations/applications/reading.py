@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.urls import reverse
+
 from allocations.calls.answers import answer_words, shown
+from allocations.calls.document import Attachment
 from allocations.calls.pricing import units_words
 from portal.core.quantities import credits_text
 
 from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, UNIT
+from .files import PREFIX, asked_files, files_of
 from .forms import pages
-from .models import Application
+from .models import Application, AttachedFile
+from .screenings import KEY as SCREENING
+from .screenings import result_of
 
 ASK_LABELS = {CREDITS: "Credits", MONTHS: "Months", RESOURCES: "Machines", DATASETS: "Datasets"}
 
@@ -23,15 +29,17 @@ class Row:
     label: str
     words: str
     problem: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one page of the wizard."""
+    """The rows of one page of the wizard. `link` leads to it where it is no numbered page."""
 
     step: int
     title: str
     rows: list[Row]
+    link: str = ""
 
     @property
     def wrong(self) -> bool:
@@ -53,7 +61,35 @@ def content_rows(application: Application, *, problems: Mapping[str, str] | None
                 for key, words in _asked_words(application).items()
             ]
         groups.append(Group(step, page.title, rows))
-    return groups
+    return [*groups, *_extra_groups(application, wrong)]
+
+
+def _extra_groups(application: Application, wrong: Mapping[str, str]) -> list[Group]:
+    """Files and the screening, where the call asks for them."""
+    found: list[Group] = []
+    if asked := asked_files(application):
+        there = files_of(application)
+        rows = [
+            Row(
+                one.label,
+                there[one.key].name if one.key in there else "—",
+                wrong.get(PREFIX + one.key, ""),
+                _address(there, one),
+            )
+            for one in asked
+        ]
+        found.append(Group(0, "Files", rows, reverse("applications:files", args=[application.code])))
+    if application.version.rules.ai_screening:
+        result = result_of(application)
+        words = f"{result.outcome.title}. {result.outcome.words}" if result else "—"
+        link = reverse("applications:screening", args=[application.code])
+        found.append(Group(0, "EU AI Act", [Row("What came out", words, wrong.get(SCREENING, ""))], link))
+    return found
+
+
+def _address(there: Mapping[str, AttachedFile], asked: Attachment) -> str:
+    row = there.get(asked.key)
+    return reverse("applications:file", args=[row.application.code, row.pk]) if row else ""
 
 
 def _asked_words(application: Application) -> dict[str, str]:

@@ -18,6 +18,7 @@ from . import letters, policies
 from .clock import working_day_after, working_days_between
 from .drafts import check_no_report_overdue, draft_problems
 from .dryrun import facts_kept
+from .files import files_content
 from .models import Application, Snapshot
 from .selectors import eligibility_of, facts_of
 from .states import Actor, S, check_transition
@@ -82,7 +83,7 @@ def application_submit(*, application: Application, by: User, at: datetime) -> N
     Snapshot.objects.create(
         application=application,
         number=application.snapshots.count() + 1,
-        content={**content_of(application), "facts": facts_kept(facts)},
+        content={**content_of(application), "facts": facts_kept(facts), "files": files_content(application)},
         at=at,
         by=by,
     )

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import dryrun_views, messages, views
+from . import dryrun_views, extras_views, messages, views
 
 app_name = "applications"
 urlpatterns = [
@@ -10,6 +10,11 @@ urlpatterns = [
     path("applications/<str:code>/", views.detail, name="detail"),
     path("applications/<str:code>/edit/<int:step>/", views.edit, name="edit"),
     path("applications/<str:code>/edit/<int:step>/save/", views.autosave, name="autosave"),
+    path("applications/<str:code>/files/", extras_views.files_page, name="files"),
+    path("applications/<str:code>/files/<int:pk>/", extras_views.file_read, name="file"),
+    path("applications/<str:code>/files/<slug:key>/add/", extras_views.file_add, name="file_add"),
+    path("applications/<str:code>/files/<slug:key>/remove/", extras_views.file_remove, name="file_remove"),
+    path("applications/<str:code>/screening/", extras_views.screening_page, name="screening"),
     path("applications/<str:code>/check/", views.check, name="check"),
     path("applications/<str:code>/submit/", views.submit, name="submit"),
     path("applications/<str:code>/renew/", views.renew, name="renew"),

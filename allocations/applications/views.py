@@ -71,7 +71,7 @@ def edit(request: HttpRequest, code: str, step: int) -> HttpResponse:
         conflicts = _save(application, form, request)
         if right and not conflicts:
             after = redirect("applications:edit", code=code, step=step + 1) if step < len(found) else None
-            return after or redirect("applications:check", code=code)
+            return after or redirect(_after_pages(application), code=code)
     return render(
         request,
         "applications/edit.html",
@@ -249,6 +249,14 @@ def history_page(request: HttpRequest, code: str) -> HttpResponse:
         answer["Content-Disposition"] = f'attachment; filename="{application.code}-history.csv"'
         return answer
     return render(request, "applications/history.html", {"application": application, "steps": steps})
+
+
+def _after_pages(application: Application) -> str:
+    """Where the wizard goes after its last numbered page."""
+    rules = application.version.rules
+    if rules.attachments:
+        return "applications:files"
+    return "applications:screening" if rules.ai_screening else "applications:check"
 
 
 def _writable(user: Any, code: str) -> Application:

@@ -6,6 +6,8 @@ from django import forms
 
 from portal.organisations.forms import country_choices
 
+from .estimator import PEAK_WORDS
+
 
 class CheckForm(forms.Form):
     """Three facts that tell most of it, before anybody signs in."""
@@ -61,3 +63,51 @@ class PauseForm(forms.Form):
     """Why a call is paused."""
 
     reason = forms.CharField(label="Why is it paused?", max_length=300, help_text="It stands on the call's page.")
+
+
+class RunsForm(forms.Form):
+    """From runs one has done before."""
+
+    prefix = "runs"
+    use_required_attribute = False
+    runs = forms.IntegerField(label="How many runs?", min_value=1, max_value=100_000, initial=20)
+    hours_each = forms.DecimalField(
+        label="Hours for one run", min_value=Decimal("0.01"), max_value=10_000, decimal_places=2, initial=Decimal(2)
+    )
+    devices = forms.IntegerField(label="GPUs or cores at once", min_value=1, max_value=10_000, initial=1)
+    overhead_percent = forms.IntegerField(
+        label="Per cent on top for what goes wrong", min_value=0, max_value=300, initial=25, help_text="20 to 30 is usual."
+    )
+    credits_hour = forms.DecimalField(
+        label="Credits for an hour of one",
+        min_value=Decimal("0.000001"),
+        max_value=100_000,
+        decimal_places=6,
+        initial=Decimal(6),
+        help_text="An hour on the small size costs about 6; a call that speaks in GPU-hours says what one is worth.",
+    )
+
+
+class ModelForm(forms.Form):
+    """From a model's size and the text it sees."""
+
+    prefix = "model"
+    use_required_attribute = False
+    task = forms.ChoiceField(
+        label="What will you do?",
+        choices=[("train", "Train from the start"), ("tune", "Fine-tune all parameters"), ("infer", "Use a model")],
+    )
+    parameters_billion = forms.DecimalField(
+        label="Parameters, in billions", min_value=Decimal("0.0001"), max_value=100_000, initial=Decimal(7)
+    )
+    tokens_billion = forms.DecimalField(
+        label="Tokens it sees, in billions", min_value=Decimal("0.0001"), max_value=1_000_000, initial=Decimal(1)
+    )
+    device = forms.ChoiceField(label="On which GPU?", choices=list(PEAK_WORDS.items()), initial="a100")
+    used_percent = forms.IntegerField(
+        label="Per cent of its peak you reach", min_value=1, max_value=100, initial=35, help_text="30 to 40 is good."
+    )
+    overhead_percent = forms.IntegerField(label="Per cent on top for what goes wrong", min_value=0, max_value=300, initial=25)
+    credits_hour = forms.DecimalField(
+        label="Credits for a GPU-hour", min_value=Decimal("0.000001"), max_value=100_000, decimal_places=6, initial=Decimal(60)
+    )

@@ -6,6 +6,7 @@ app_name = "calls"
 urlpatterns = [
     path("calls/", views.calls_list, name="list"),
     path("calls/check/", views.check, name="check"),
+    path("calls/estimate/", views.estimate, name="estimate"),
     path("calls/edit/", staff_views.staff_list, name="staff"),
     path("calls/new/", staff_views.begin, name="begin"),
     path("calls/<slug:slug>/", views.detail, name="detail"),

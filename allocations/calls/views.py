@@ -12,7 +12,8 @@ from portal.organisations.size_class import size_class
 from . import selectors
 from .editing import changes
 from .eligibility import Facts, eligibility
-from .forms import CheckForm
+from .estimator import by_model, by_runs
+from .forms import CheckForm, ModelForm, RunsForm
 
 VERSIONS = 20
 
@@ -67,3 +68,14 @@ def versions(request: HttpRequest, slug: str) -> HttpResponse:
         (row, changes(documents[n + 1], row.document) if documents[n + 1] is not None else []) for n, row in enumerate(rows)
     ]
     return render(request, "calls/versions.html", {"call": call, "rules": call.rules, "shown": shown, "page": page})
+
+
+def estimate(request: HttpRequest) -> HttpResponse:
+    """How much to ask for, with the working shown. Nothing is kept, nobody signs in."""
+    by = request.GET.get("by", "")
+    runs, model = RunsForm(request.GET if by == "runs" else None), ModelForm(request.GET if by == "model" else None)
+    form: RunsForm | ModelForm = model if by == "model" else runs
+    found = None
+    if form.is_bound and form.is_valid():
+        found = by_model(**form.cleaned_data) if by == "model" else by_runs(**form.cleaned_data)
+    return render(request, "calls/estimate.html", {"runs": runs, "model": model, "by": by, "found": found})

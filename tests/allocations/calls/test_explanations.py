@@ -10,7 +10,7 @@ import re
 from datetime import date
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from allocations.calls import document as d
@@ -18,6 +18,8 @@ from allocations.calls.eligibility import CHECKS, Award, Facts, country_name, el
 from allocations.calls.findings import Finding
 from allocations.calls.pricing import aid_finding
 
+# Busy machines are slow to draw; that says nothing about the rule.
+UNHURRIED = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 SIZES = ["micro", "small", "medium", "large"]
 FORMS = ["company", "cooperative", "sole_trader", "charity", "non_profit", "research_organisation", "public_body", "other"]
 COUNTRIES = ["KE", "DK", "PT", "BE", "NG", "GB"]
@@ -105,6 +107,7 @@ READ = {
 }
 
 
+@UNHURRIED
 @given(rule=RULES, facts=FACTS)
 def test_from_the_words_alone_one_comes_to_the_rules_answer(rule: Any, facts: Facts) -> None:
     finding = eligibility(rules=[rule], facts=facts, call="build").findings[0]
@@ -119,6 +122,7 @@ def test_from_the_words_alone_one_comes_to_the_rules_answer(rule: Any, facts: Fa
     assert (rule.why in finding.reason) is not finding.passes
 
 
+@UNHURRIED
 @given(rules=st.lists(RULES, max_size=6), facts=FACTS)
 def test_the_whole_answer_is_that_of_its_findings(rules: list[Any], facts: Facts) -> None:
     found = eligibility(rules=rules, facts=facts, call="build")
@@ -132,6 +136,7 @@ def test_every_rule_there_is_was_read_back() -> None:
     assert {rule.model_fields["kind"].default for rule in CHECKS} == set(READ)  # type: ignore[attr-defined]
 
 
+@UNHURRIED
 @given(received=st.integers(0, 400_000), credits=st.integers(1, 10**12), rate=st.decimals("0.01", "20", places=2))
 def test_the_sum_of_aid_in_the_words_is_the_one_that_decided(received: int, credits: int, rate: Any) -> None:
     aid = d.Aid(eur_per_credit=rate)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 import pytest
 
-from allocations.applications import drafts
+from allocations.applications import drafts, files, screenings
 from allocations.applications import services as applications
 from allocations.applications.asking import UNIT
 from allocations.applications.models import Application
@@ -40,6 +41,7 @@ PRESETS = [
     "uk-airr-gateway",
     "uk-airr-rapid",
 ]
+PDF = b"%PDF-1.7 a plan %%EOF"
 FACTS: dict[str, dict[str, Any]] = {
     "access": {"country": "US", "legal_form": "research_organisation"},
     "nairr": {"country": "US", "legal_form": "company"},
@@ -91,6 +93,18 @@ def application_made(programme: Programme, slug: str) -> Application:
     }
     asked |= {"ask-months": amounts.months[0], "ask-resources": ["cpu"]}
     drafts.draft_save(application=row, changes={**given, **asked}, base=None, by=programme.founder, at=programme.now)
+    for asked in rules.attachments:
+        files.file_add(
+            application=row,
+            key=asked.key,
+            name="x.pdf",
+            source=BytesIO(PDF),
+            size=len(PDF),
+            by=programme.founder,
+            at=programme.now,
+        )
+    if rules.ai_screening:
+        screenings.answer_give(application=row, key="ai_system", answer="no", by=programme.founder, at=programme.now)
     return row
 
 

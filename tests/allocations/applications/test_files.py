@@ -1,0 +1,210 @@
+"""Files: their type is found from their bytes, they lie outside of the web, and only readers of the application get them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from allocations.applications import files, services
+from allocations.applications.filetypes import file_type
+from allocations.applications.models import Application, AttachedFile
+from allocations.calls import services as calls
+from allocations.reviews import services as reviews
+from portal.accounts.models import User
+from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
+from tests.support.programme import Programme, document
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n%%EOF\n"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
+ASKED = [
+    {"key": "plan", "label": "Your plan", "kinds": ["pdf"], "required": True, "size_mb_max": 1},
+    {"key": "table", "label": "Figures", "kinds": ["csv", "xlsx"]},
+]
+
+
+def office(part: str, *more: str) -> bytes:
+    """A small Office file."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name in ("[Content_Types].xml", part, *more):
+            archive.writestr(name, "x")
+    return body.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (PDF, "pdf"),
+        (PDF[:-8], None),  # cut off
+        (PNG, "png"),
+        (b"\xff\xd8\xff\xe0 and more", "jpeg"),
+        (b"a,b\n1,2\n3,4\n", "csv"),
+        ("Ein Plan für später.\n".encode(), "text"),
+        (office("word/document.xml"), "docx"),
+        (office("xl/workbook.xml"), "xlsx"),
+        (office("word/document.xml", "word/vbaProject.bin"), None),
+        (office("payload.exe"), None),
+        (b"PK\x03\x04 broken", None),
+        (b"MZ\x90 a program", None),
+        (b"\x7fELF", None),
+        (b"#!/bin/sh\nrm -rf /\n", None),
+        (b"  <HTML><script>alert(1)</script>", None),
+        (b"\xef\xbb\xbf<svg onload=alert(1)>", None),
+        (b"GIF89a%PDF-1.7 %%EOF", None),  # the mark is not at the front
+        (b"text with \x00 in it", None),
+        (b"\xff\xfe\x00\x01", None),
+    ],
+)
+def test_what_a_file_is_is_found_from_its_bytes(body: bytes, kind: str | None) -> None:
+    found = file_type(body)
+    assert found.kind == kind
+    assert found.words
+
+
+def test_a_name_loses_folders_control_signs_and_tricks() -> None:
+    assert files.safe_name("../../etc/passwd") == "passwd"
+    assert files.safe_name("C:\\tmp\\plan.pdf") == "plan.pdf"
+    assert files.safe_name("inv\u202efdp.exe\r\n") == "invfdp.exe"
+    assert files.safe_name("...") == "file"
+
+
+@pytest.fixture
+def draft(programme: Programme) -> Application:
+    rules = document("build", attachments=ASKED)
+    calls.version_add(call=programme.build, document=rules, reason="files", by=None, at=programme.now)
+    programme.build.refresh_from_db()
+    return programme.draft()
+
+
+def add(programme: Programme, row: Application, body: bytes = PDF, *, key: str = "plan", by: User | None = None) -> Any:
+    return files.file_add(
+        application=row,
+        key=key,
+        name="plan.pdf",
+        source=io.BytesIO(body),
+        size=len(body),
+        by=by or programme.founder,
+        at=programme.now,
+    )
+
+
+def test_a_file_that_lies_about_its_type_is_refused_in_words_and_the_one_before_stays(
+    programme: Programme, draft: Application
+) -> None:
+    first = add(programme, draft)
+    for body, words in (
+        (b"<html>hello", "is a web page or other markup, whatever its name says; this asks for a PDF"),
+        (PNG, "is a PNG image"),
+        (b"", "empty"),
+        (PDF + b"x" * 10**6, "larger than 1 MB"),
+    ):
+        with pytest.raises(Malformed, match=words) as refused:
+            add(programme, draft, body)
+        assert refused.value.facts["field"] == "file-plan"
+    assert files.files_of(draft)["plan"] == first
+    with pytest.raises(NotYours):
+        add(programme, draft, key="unknown")
+
+
+def test_a_size_that_lies_is_found_out(programme: Programme, draft: Application) -> None:
+    with pytest.raises(Malformed, match="larger than 1 MB"):
+        files.file_add(
+            application=draft,
+            key="plan",
+            name="x",
+            source=io.BytesIO(PDF + b"x" * 10**6),
+            size=5,
+            by=programme.founder,
+            at=programme.now,
+        )
+
+
+def test_it_cannot_be_sent_without_a_file_that_is_asked_for(programme: Programme, draft: Application) -> None:
+    with pytest.raises(Refusal) as refused:
+        services.application_submit(application=draft, by=programme.founder, at=programme.now)
+    assert refused.value.facts["problems"] == {"file-plan": "Please add this file."}
+    add(programme, draft)
+    services.application_submit(application=draft, by=programme.founder, at=programme.now)
+    with pytest.raises(Refusal, check=lambda refused: refused.code == "not_editable"):
+        add(programme, draft, PDF + b"\n%%EOF")
+
+
+def test_what_was_sent_stays_readable_after_it_is_replaced(programme: Programme, draft: Application) -> None:
+    first = add(programme, draft)
+    services.application_submit(application=draft, by=programme.founder, at=programme.now)
+    services.application_return(application=draft, message="Newer plan, please.", by=programme.officer, at=programme.now)
+    assert add(programme, draft) == first  # the same bytes again change nothing
+    second = add(programme, draft, PDF + b"second %%EOF")
+    services.application_submit(application=draft, by=programme.founder, at=programme.now)
+    sent = [row.content["files"]["plan"]["sha256"] for row in draft.snapshots.order_by("number")]  # type: ignore[attr-defined]
+    assert sent == [first.sha256, second.sha256]
+    for row in (first, second):
+        assert files.file_open(row)[0].read().startswith(b"%PDF")
+    files_left = AttachedFile.objects.filter(application=draft, replaced_at__isnull=True)
+    assert list(files_left) == [second]
+
+
+# --- pages --------------------------------------------------------------------------------------------------------------
+def browser(user: User) -> Client:
+    client = Client(headers={"host": settings.PORTAL_HOST})
+    client.force_login(user)
+    return client
+
+
+def test_only_readers_of_the_application_get_the_file_and_only_as_a_download(programme: Programme, draft: Application) -> None:
+    row = add(programme, draft)
+    at = f"/applications/{draft.code}/files/{row.pk}/"
+
+    def seen() -> dict[str, int]:
+        people = {
+            "founder": programme.founder,
+            "colleague": programme.colleague,
+            "rival": programme.rival,
+            "officer": programme.officer,
+            "reviewer": programme.reviewers[0],
+            "operator": programme.operator,
+        }
+        return {name: browser(person).get(at).status_code for name, person in people.items()}
+
+    hidden = {"rival": 404, "reviewer": 404, "operator": 404}
+    assert seen() == {"founder": 200, "colleague": 200, "officer": 404, **hidden}
+    services.application_submit(application=draft, by=programme.founder, at=programme.now)
+    assert seen() == {"founder": 200, "colleague": 200, "officer": 200, **hidden}
+    made = reviews.reviewers_assign(application=draft, reviewers=programme.reviewers, by=programme.officer, at=programme.now)
+    assert seen()["reviewer"] == 404  # asked, but conflicts are not declared yet
+    reviews.conflict_declare(review=made[0], has_conflict=False, by=programme.reviewers[0], at=programme.now)
+    assert seen()["reviewer"] == 200
+    answer = browser(programme.officer).get(at)
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert b"".join(answer.streaming_content) == PDF  # type: ignore[attr-defined]
+    assert Client(headers={"host": settings.PORTAL_HOST}).get(at).status_code == 302
+    assert browser(programme.founder).get(f"/applications/{draft.code}/files/999999/").status_code == 404
+
+
+def test_the_files_page_says_what_is_wrong_and_keeps_what_is_right(programme: Programme, draft: Application) -> None:
+    client, at = browser(programme.founder), f"/applications/{draft.code}/files/"
+    assert "at most 1 MB" in client.get(at).content.decode()
+    assert client.post(at + "plan/add/").status_code == 422
+    lie = SimpleUploadedFile("plan.pdf", b"<script>", content_type="application/pdf")
+    wrong = client.post(at + "plan/add/", {"file": lie})
+    assert (wrong.status_code, "whatever its name says" in wrong.content.decode()) == (422, True)
+    for _ in range(2):
+        assert client.post(at + "plan/add/", {"file": SimpleUploadedFile("my plan.pdf", PDF)}).status_code == 302
+    assert AttachedFile.objects.count() == 1
+    assert "my plan.pdf" in client.get(f"/applications/{draft.code}/check/").content.decode()
+    for _ in range(2):
+        assert client.post(at + "plan/remove/").status_code == 302
+    assert not files.files_of(draft)
+    with pytest.raises(NotAllowed):
+        files.file_remove(application=draft, key="plan", by=programme.colleague, at=programme.now)
+    services.application_withdraw(application=draft, by=programme.founder, at=programme.now)
+    assert client.post(at + "plan/add/", {"file": SimpleUploadedFile("x.pdf", PDF)}).status_code == 409
