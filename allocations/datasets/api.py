@@ -309,6 +309,7 @@ def _file_row(
 ) -> dict[str, Any]:
     link = downloads.file_link(file=file, user=user, allocation=reader, at=timezone.now()) if readable else None
     return {
+        "name": file.path,
         "path": file.path,
         "uri": f"commons://{dataset.slug}@{version.name}/{file.path}",
         "size_bytes": file.size_bytes,

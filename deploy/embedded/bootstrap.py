@@ -26,6 +26,13 @@ REQUIREMENTS = ROOT / "deploy" / "requirements"
 CLIENT = ROOT / "portal" / "client"
 DEMO_TABLES = ROOT / "allocations" / "datasets" / "demo" / "tables.py"  # needs libraries that only notebooks have
 
+# No pop-up about news or updates: they ask the internet, and updating is not the person's job. A notebook starts its kernel
+# without asking which. All cells are in the page, so that the browser's search and a screen reader find them.
+LAB_SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {"autoStartDefaultKernel": True, "windowingMode": "defer"},
+}
+
 # Commands that need what only tests need (pytest, Playwright, linters).
 TEST_COMMANDS = {"test", "check_all", "bench"}
 
@@ -161,11 +168,9 @@ def _environment_install(path: Path, kind: str, *, python: str = "") -> None:
 
 
 def _lab_settings_write(path: Path) -> None:
-    """No pop-up about news or updates: they ask the internet, and updating is not the person's job."""
     folder = path / "share" / "jupyter" / "lab" / "settings"
     folder.mkdir(parents=True, exist_ok=True)
-    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-    (folder / "overrides.json").write_text(json.dumps(quiet))
+    (folder / "overrides.json").write_text(json.dumps(LAB_SETTINGS))
 
 
 def _venv_make(path: Path, *, with_pip: bool = True, python: str = "") -> None:
@@ -206,6 +211,7 @@ def _fingerprint(kind: str) -> str:
     digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
     digest.update((REQUIREMENTS / f"{kind}.txt").read_bytes())
     if kind == "notebook":
+        digest.update(json.dumps(LAB_SETTINGS).encode())
         for path in [*sorted(CLIENT.rglob("*.py")), CLIENT / "pyproject.toml", DEMO_TABLES]:
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -82,11 +82,17 @@ class Person:
         main.get_by_role("button", name=name, exact=True).or_(main.get_by_role("link", name=name, exact=True)).first.click()
 
     def shot(self, name: str) -> None:
-        """Keep a picture of the page, where the run was asked to keep them."""
+        """
+        Keep a picture of the page, where the run was asked to keep them: `COMMONS_SCREENSHOTS=docs/guide/pictures` renews those
+        of the guide.
+        """
         folder = os.environ.get("COMMONS_SCREENSHOTS")
         if folder:
+            self.page.wait_for_load_state()
+            self.page.evaluate("document.activeElement?.blur(); window.scrollTo(0, 0)")
             Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=f"{folder}/{name}.png")
+            whole = self.page.url.startswith(self.portal)
+            self.page.screenshot(path=f"{folder}/{name}.jpg", type="jpeg", quality=70, full_page=whole)
 
     def weigh(self, path: str) -> int:
         """Bytes over the wire for a page and all it needs, headers included, with whatever this browser has kept."""
