@@ -24,6 +24,11 @@ class Balance:
     spent: int
     state: str
 
+    @property
+    def used(self) -> int:
+        """What was charged in the end: corrections taken off."""
+        return self.spent - self.adjusted
+
 
 def balance(*, code: str) -> Balance:
     """The balances of one account: one row, whatever its history."""

@@ -8,7 +8,6 @@ class ProjectsConfig(AppConfig):
         from portal.web.registry import registry
 
         registry.menu("Allocations", "allocations:list", order=20)
-        registry.menu("All allocations", "allocations:all", order=33, role="officer")
         registry.card("dashboard", "allocations.projects.cards.balances", order=20)
         registry.seed("allocations.projects.seeds.seed", order=30)
         registry.sweep("allocations.projects.services.allocations_by_date", every_s=30)

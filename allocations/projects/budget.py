@@ -46,7 +46,7 @@ def granted_now(balance: Balance) -> int:
 
 def used_now(balance: Balance) -> int:
     """What was charged in the end, in micro-credits: corrections taken off."""
-    return balance.spent - balance.adjusted
+    return balance.used
 
 
 def credits_percent(balance: Balance) -> int:
@@ -168,7 +168,8 @@ def standing_notice(*, allocation: Allocation, balance: Balance, today: date) ->
         tone = "info"
     else:
         return None
-    return tone, f"{used} % of the credits are used and {time} % of the time is over."
+    days = (allocation.ends_on - today).days + 1
+    return tone, f"{used} % of the credits are used; {days} {'day is' if days == 1 else 'days are'} left."
 
 
 # --- who is told ----------------------------------------------------------------------------------------------------------

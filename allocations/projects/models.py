@@ -42,6 +42,11 @@ class Allocation(models.Model):
         return f"allocation:{self.code.lower()}"
 
     @property
+    def programme_words(self) -> str:
+        """The programme whose pool it was granted from."""
+        return self.programme.removeprefix("pool:").replace("-", " ").capitalize()
+
+    @property
     def badge(self) -> Badge:
         return BADGES[S(self.state)]
 

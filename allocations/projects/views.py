@@ -13,6 +13,7 @@ from django.utils import timezone
 from allocations.catalogue.rates import formula
 from allocations.catalogue.selectors import profile_list
 from allocations.ledger.selectors import last_moved
+from portal.accounts.models import Role
 from portal.core.errors import NotAllowed, Refusal
 from portal.organisations.selectors import member_list
 
@@ -34,7 +35,8 @@ def allocation_list(request: HttpRequest) -> HttpResponse:
     found = selectors.balances(allocations)
     today = timezone.now().date()
     rows = [(a, found[a.code], budget.standing_notice(allocation=a, balance=found[a.code], today=today)) for a in allocations]
-    return render(request, "projects/list.html", {"rows": rows})
+    sees_all = bool(user.role_set & {Role.OFFICER, Role.OPERATOR})
+    return render(request, "projects/list.html", {"rows": rows, "sees_all": sees_all})
 
 
 @login_required
