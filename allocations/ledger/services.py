@@ -200,12 +200,12 @@ def hold(
     """
     check_id(id)
     check_amount(amount)
-    if expires_at is not None and expires_at <= at:
-        raise LedgerRefusal(RefusalCode.EXPIRY_PASSED, "The hold would have lapsed before it was placed.")
     book, done, line = lock(allocation, AccountKind.ALLOCATION, transfer=id, resource=resource)
     content = {"kind": Move.HOLD, "account_id": book.id, "amount": amount, "resource": resource, "subject": subject}
     if already(done, **content):
-        return
+        return  # sent again, perhaps long after: what became of it since does not matter
+    if expires_at is not None and expires_at <= at:
+        raise LedgerRefusal(RefusalCode.EXPIRY_PASSED, "The hold would have lapsed before it was placed.", status=422)
     if book.state != AccountState.ACTIVE:
         raise not_active(book)
     check_line(book, line, resource)

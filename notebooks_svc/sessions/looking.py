@@ -37,9 +37,11 @@ ORPHAN_LOOKS, ORPHAN_AGE_S = 3, 120
 SINCE_MARGIN_S = 600
 LOST_AFTER = timedelta(hours=24)  # of a healthy site without a trace: then the last look that saw it decides
 HEALTHY_GAP = timedelta(minutes=10)  # complete looks further apart than this are not one healthy stretch
+WIDE_EVERY_S, WIDE_S = 600.0, 26 * 3600.0  # now and then a look reaches further back, for records that were corrected late
 CHUNK = 200  # rows fetched whole at a time
 HOLDER = f"{socket.gethostname()}:{os.getpid()}"
 
+_wide: dict[str, float] = {}  # site → when it was last looked at so; lost with the process, which only looks once more
 _orphans: dict[str, tuple[int, float]] = {}  # id → complete looks and first seen; lost with the process, which only delays
 
 
@@ -109,6 +111,9 @@ def _since(site: Site) -> float:
         .first()
     )
     moments = [m.timestamp() for m in (oldest, cluster, guessed) if m]
+    if time.time() - _wide.get(site.slug, 0.0) >= WIDE_EVERY_S:
+        _wide[site.slug] = time.time()
+        moments.append(time.time() - WIDE_S)
     return (min(moments) if moments else time.time()) - SINCE_MARGIN_S
 
 

@@ -34,7 +34,11 @@ def run(*, long: bool) -> None:
         large = Installation(Path(home), database_url=server.url("large"))
         large.migrate()
         ledger_open(large, **dict.fromkeys(names, 10**11))
-        _latency(installation, large, rows=10_000_000 if long else 1_000_000)
+        rows = 10_000_000 if long else 1_000_000
+        _latency(installation, large, rows=rows)
+        _reading(installation, large, rows=rows)
+        _verifying(installation, transfers=installation.transfers())
+        _ticking(Installation(Path(home), database_url=server.url("sessions")), sessions=10_000)
 
 
 def _throughput(installation: Installation, name: str, accounts: list[str]) -> None:
@@ -73,6 +77,60 @@ def _latency(small: Installation, large: Installation, *, rows: int) -> None:
         slow / fast,
         "≤ 1.2",
         f"{slow * 1000:.2f} ms beside {fast * 1000:.2f} ms; filled in {filled:.0f} s",
+    )
+
+
+def _reading(small: Installation, large: Installation, *, rows: int) -> None:
+    """A page of a statement and a balance cost the same, in queries and in time, however long the account's history is."""
+    figures: dict[str, list[dict[str, Any]]] = {"small": [], "large": []}
+    for number in range(3):
+        figures["large"].append(_clients(large, "read", ["a-2"], f"l{number}", clients=1)[0])
+        figures["small"].append(_clients(small, "read", ["a-2"], f"s{number}", clients=1)[0])
+    for what, words in (("statement", "a page of the statement"), ("balance", "balance")):
+        slow, fast = (median(f[f"{what}_s"] for f in figures[size]) for size in ("large", "small"))
+        queries = {int(f[f"{what}_queries"]) for found in figures.values() for f in found}
+        say(
+            f"{words} of an account with {rows:,} transfers beside few",
+            slow / fast,
+            "≤ 1.2",
+            f"{slow * 1000:.2f} ms beside {fast * 1000:.2f} ms; {'/'.join(map(str, sorted(queries)))} queries",
+        )
+
+
+def _verifying(installation: Installation, *, transfers: int) -> None:
+    """Memory of `ledger_verify --chain`, which must not grow with transfers."""
+    began = time.perf_counter()
+    argv = [sys.executable, "-m", "tests.support.peak_memory", "ledger_verify", "--chain"]
+    done = subprocess.run(argv, cwd=ROOT, env=installation.env, capture_output=True, text=True, check=True)
+    peak = int(done.stdout.split()[-1]) / 1024
+    seconds = time.perf_counter() - began
+    say(
+        f"memory of ledger_verify --chain over {transfers:,} transfers beside 200 MB",
+        peak / 200,
+        "≤ 1",
+        f"{peak:.0f} MB, {seconds:.0f} s",
+    )
+
+
+def _ticking(installation: Installation, *, sessions: int) -> None:
+    """One tick over many live sessions: a look is applied, people and allocations are checked, nothing is due."""
+    installation.migrate()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.tick", str(sessions)],
+        cwd=ROOT,
+        env=installation.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(done.stdout.splitlines()[-1])
+    say(
+        f"queries of a tick over {sessions:,} live sessions beside 100",
+        figures["queries"] / figures["queries_few"],
+        "≤ 1",
+        f"{figures['queries']} queries, {figures['tick_s']:.2f} s; settling {figures['settled']} that ended together took "
+        f"{figures['settle_s']:.1f} s, {figures['settle_queries']:.0f} queries each",
     )
 
 

@@ -24,7 +24,7 @@ HOLD = 50
 def main() -> None:
     """Run as the options say."""
     options = json.loads(sys.argv[1])
-    print(json.dumps({"ours": ours, "floor": floor}[options["mode"]](options)))
+    print(json.dumps({"ours": ours, "floor": floor, "read": read}[options["mode"]](options)))
 
 
 def ours(options: dict[str, Any]) -> dict[str, float]:
@@ -93,6 +93,36 @@ def floor(options: dict[str, Any]) -> dict[str, float]:
         connection.commit()
 
     return _run(pair, options)
+
+
+def read(options: dict[str, Any]) -> dict[str, float]:
+    """How long a page of the statement and a balance take, and how many queries."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.config.settings")
+    django.setup()
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from allocations.ledger import selectors
+
+    account = options["accounts"][0]
+    reads = {
+        "statement": lambda: selectors.transfer_page(account=account, before_seq=None, limit=50),
+        "balance": lambda: selectors.balance(code=account),
+    }
+    found: dict[str, float] = {}
+    for name, one in reads.items():
+        with CaptureQueriesContext(connection) as seen:
+            one()
+        found[f"{name}_queries"] = len(seen)
+        times = []
+        for _ in range(200):
+            began = time.perf_counter()
+            one()
+            times.append(time.perf_counter() - began)
+        found[f"{name}_s"] = sorted(times)[100]
+    return found
 
 
 def _run(pair: Any, options: dict[str, Any]) -> dict[str, float]:

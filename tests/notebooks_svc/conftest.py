@@ -136,6 +136,7 @@ def world(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch, settings: La
     _clock_patch(monkeypatch, lambda: made.now)
     monkeypatch.setattr(clusters, "gateway_door", lambda url: site)
     monkeypatch.setattr("notebooks_svc.sessions.looking._orphans", {})
+    monkeypatch.setattr("notebooks_svc.sessions.looking._wide", {})
     return made
 
 

@@ -1,9 +1,12 @@
 """
 Whatever the order, duplication or loss of what a site reports, the final charge equals that of the true timeline.
 
-A simulator plays random lives of sessions on a virtual clock: boots that fail, stops, extensions, exits, lost runners,
-operators, hubs that forget, agents and portals that are away, events that come late, twice or never, looks that are
-incomplete, clocks that are up to two seconds off. What truly happened is what the site's own processes did.
+A simulator plays random lives of sessions and their clusters on a virtual clock: boots that fail, stops, extensions (some of
+whose answers are lost), exits, ends long after the deadline, runners lost, nodes failing, operators, workers that die; hubs
+that forget; agents, gateways and portals that are away; events that come late, twice or never; looks that are incomplete;
+records that are wrong at first and corrected after the settlement, by the journal or by the scheduler's accounting; processes
+that began anew within their launch; declared outages; clocks that are up to two seconds off. What truly happened is what the
+site's own processes did.
 """
 
 from __future__ import annotations
@@ -19,13 +22,17 @@ from typing import Any
 
 import pytest
 
+from allocations.catalogue.models import Site
 from allocations.ledger.models import Transfer
 from allocations.ledger.verify import verify
 from allocations.usage.models import UsageRecord
 from notebooks_svc.metering.counting import STOP_GRACE_S
-from notebooks_svc.sessions import advance, services
+from notebooks_svc.sessions import advance, clusters, outages, services
+from notebooks_svc.sessions.doors.agent import AgentUnreachable
+from notebooks_svc.sessions.doors.fake import FakeServer
 from notebooks_svc.sessions.events import event_take
-from notebooks_svc.sessions.models import Session
+from notebooks_svc.sessions.models import Cluster, Session
+from notebooks_svc.wire import LookItem
 from portal.accounts.models import Role
 from portal.core.errors import Refusal
 from portal.core.quantities import charge
@@ -47,8 +54,28 @@ class Simulator:
         self.began = world.now
         self.sessions: dict[str, dict[str, Any]] = {}
         self.operator = portal.person("operator", Role.OPERATOR, at=world.now)
+        self.officer = portal.person("officer", Role.OFFICER, at=world.now)
+        self.outages: list[tuple[float, float]] = []
+        self.wrong: dict[str, tuple[float, float]] = {}
         self.seen = 0
         self.told: Counter[str] = Counter()
+        self.truly = world.site._item
+        world.site._item = self.reported  # type: ignore[method-assign]
+
+    def reported(self, server: FakeServer) -> LookItem:
+        """What a look says of a process. Some records are wrong until the accounting, or the journal, is read anew."""
+        item = self.truly(server)
+        if item.state != "gone":
+            return item
+        if server.launch not in self.wrong:
+            later = self.clock + self.dice.choice([0, 0, 0, 0, 0, 0, 300, 900])
+            self.wrong[server.launch] = (later, self.dice.choice([-40.0, -3.0, 7.0, 200.0]))
+        until, difference = self.wrong[server.launch]
+        if self.clock < until:
+            self.told["wrong at first"] += 1
+            return item.model_copy(update={"ended": max(server.started, server.ended + difference)})
+        better = server.kind == "session" and hash(server.launch) % 3 == 0
+        return item.model_copy(update={"source": "scheduler"}) if better else item
 
     @property
     def clock(self) -> float:
@@ -68,20 +95,22 @@ class Simulator:
             self.at(moment + dice.random(), self.sweep)
         for _ in range(40):
             self.at(dice.uniform(0, 4000), self.look)
-        for name in ("hub_up", "agent_up"):
+        for name in ("hub_up", "agent_up", "gateway_up"):
             for _ in range(3):
                 away = dice.uniform(0, 3500)
                 self.at(away, lambda name=name: setattr(site, name, False))
                 self.at(away + dice.uniform(10, 400), lambda name=name: setattr(site, name, True))
         for _ in range(3):
             self.at(dice.uniform(0, 3500), site.restart_hub)
+        for begin in (dice.uniform(100, 900), dice.uniform(1000, 2500)):
+            self.at(begin + dice.uniform(400, 2000), lambda begin=begin: self.outage(begin, dice.uniform(20, 300)))
         while self.queue:
             moment, _, action = heapq.heappop(self.queue)
             self.go_to(moment)
             action()
-        site.hub_up = site.agent_up = site.complete = True
-        for _ in range(12):
-            self.go_to(self.clock + 30)
+        site.hub_up = site.agent_up = site.gateway_up = site.complete = True
+        for _ in range(26):
+            self.go_to(self.clock + 60)
             self.sweep()
             self.world.look()
 
@@ -112,6 +141,7 @@ class Simulator:
     def sweep(self) -> None:
         if self.dice.random() < 0.8:  # now and then the portal is away
             advance.sessions_advance_due(at=self.world.now)
+            clusters.clusters_advance_due(at=self.world.now)
 
     def look(self) -> None:
         self.world.site.complete = self.dice.random() < 0.7
@@ -125,6 +155,15 @@ class Simulator:
         world.site.boot_takes_s = None if dice.random() < 0.05 else dice.uniform(1, 90)
         session = world.launch(minutes=dice.choice([1, 2, 5, 15, 40]), user=world.founder)
         life = self.sessions[session.pk] = {"extensions": 0}
+        if dice.random() < 0.3:
+            self.at(self.clock + dice.uniform(20, 400), lambda: self.cluster(session))
+        if dice.random() < 0.2:
+            self.at(self.clock + dice.uniform(5, 200), lambda: self.make_late(session.pk))
+        if dice.random() < 0.1:
+            self.at(self.clock + dice.uniform(5, 200), lambda: self.restart(session.pk))
+        if dice.random() < 0.05:
+            reason = dice.choice(["node_fail", "NODE_FAIL", "PREEMPTED", "boot_fail"])
+            self.at(self.clock + dice.uniform(5, 900), lambda: self.exit(session.pk, reason))
         if dice.random() < 0.7:
             advance.session_advance(session_id=session.pk, at=world.now)
         if dice.random() < 0.4:
@@ -144,16 +183,88 @@ class Simulator:
 
     def extend(self, session: Session, life: dict[str, Any]) -> None:
         session.refresh_from_db()
+        deaf = self.dice.random() < 0.3
+        if deaf:
+            self.world.site.extend = self.extend_unheard  # type: ignore[method-assign]
         try:
             services.session_extend(session=session, by=self.world.founder, minutes=5, at=self.world.now)
             life["extensions"] += 1
         except Refusal as refusal:
             life["refused"] = refusal.code
+        finally:
+            if deaf:
+                del self.world.site.extend
 
-    def exit(self, launch: str) -> None:
+    def extend_unheard(self, id: str, *, deadline: float) -> bool:
+        """The engine takes the new deadline; its answer is lost."""
+        if type(self.world.site).extend(self.world.site, id, deadline=deadline):
+            self.told["extended unheard"] += 1
+        raise AgentUnreachable("the answer was lost")
+
+    def exit(self, launch: str, reason: str = "exited") -> None:
         server = self.world.site.servers.get(launch)
         if server is not None and server.ended is None:
-            self.world.site.end(server, at=self.world.site.now, reason="exited")
+            self.world.site.end(server, at=self.world.site.now, reason=reason)
+
+    def make_late(self, launch: str) -> None:
+        """A scheduler that ends it long after its deadline."""
+        if server := self.world.site.servers.get(launch):
+            server.late_s = self.dice.choice([2.0, 26.0, 110.0])
+
+    def restart(self, launch: str) -> None:
+        """Its process began anew after it was first ready, as after a requeue: what lies before is not charged."""
+        server = self.world.site.servers.get(launch)
+        if server is not None and server.ended is None and server.ready_at is not None:
+            server.started = self.world.site.now
+
+    def outage(self, begin: float, length: float) -> None:
+        """An officer declares an outage that is over."""
+        first = self.began + timedelta(seconds=begin)
+        last = min(first + timedelta(seconds=length), self.world.now)
+        site = Site.objects.get(slug="room")
+        try:
+            outages.outage_declare(site=site, begin=first, end=last, reason="power", by=self.officer, at=self.world.now)
+        except Refusal:
+            return
+        self.outages.append((first.timestamp(), last.timestamp()))
+
+    # --- clusters -------------------------------------------------------------------------------------------------------
+
+    def cluster(self, session: Session) -> None:
+        dice, site = self.dice, self.world.site
+        session.refresh_from_db()
+        try:
+            granted = clusters.cluster_grant(launch=session.pk, hub_username=session.user.hub_username, at=self.world.now)
+            if dice.random() < 0.1:
+                return  # the gateway died before it claimed it
+            clusters.cluster_claim(id=granted.pk, gateway_name=f"g{granted.pk}", at=self.world.now)
+        except Refusal as refusal:
+            self.told[f"no cluster: {refusal.code}"] += 1
+            return
+        self.told["clusters"] += 1
+        lease_end = granted.lease_end.timestamp()
+        site.process_start(granted.pk, f"{granted.pk}-s", "scheduler", lease_end=lease_end)
+        for number in range(dice.randint(0, granted.workers_max)):
+            self.at(self.clock + dice.uniform(0, 60), lambda number=number: self.worker(granted, number, lease_end))
+        if dice.random() < 0.5:
+            self.at(self.clock + dice.uniform(30, 900), lambda: self.cluster_stop(granted))
+        if dice.random() < 0.2:
+            self.at(self.clock + dice.uniform(30, 900), lambda: self.exit(f"{granted.pk}-w0", "runner lost"))
+        if dice.random() < 0.1:
+            self.at(self.clock + dice.uniform(30, 900), lambda: self.exit(f"{granted.pk}-s"))
+
+    def worker(self, cluster: Cluster, number: int, lease_end: float) -> None:
+        """A worker begins, unless its cluster is being stopped: the gateway starts nothing more then."""
+        scheduler = self.world.site.servers[f"{cluster.pk}-s"]
+        if scheduler.ended is None and scheduler.stop_at is None and self.world.site.now < lease_end:
+            self.world.site.process_start(
+                cluster.pk, f"{cluster.pk}-w{number}", "worker", lease_end=lease_end, ready=self.dice.random() < 0.9
+            )
+
+    def cluster_stop(self, cluster: Cluster) -> None:
+        clusters.cluster_stop(
+            cluster=Cluster.objects.get(pk=cluster.pk), by=self.world.founder, reason="person", at=self.world.now
+        )
 
     def lose(self, launch: str) -> None:
         server = self.world.site.servers.get(launch)
@@ -161,17 +272,46 @@ class Simulator:
             self.world.site.lose_runner(launch, seen_alive=self.world.site.now - self.dice.uniform(0, 5))
 
 
-def true_seconds(session: Session, world: World) -> int:
+FREE = ("runner lost", "agent lost", "node_fail", "boot_fail", "preempted")
+
+
+def worth(server: FakeServer, ends: list[float], outages: list[tuple[float, float]]) -> int:
+    """Whole seconds from ready to the first of its ends, without outages."""
+    assert server.ready_at is not None
+    begin, end = max(server.ready_at, server.started), min(ends)
+    lost = sum(max(0.0, min(end, last) - max(begin, first)) for first, last in outages)
+    return max(0, int(end - begin - lost + 0.001)) if end > begin else 0
+
+
+def true_seconds(session: Session, world: World, outages: list[tuple[float, float]]) -> int:
     """What the time is worth by the sentences of the charging rule, from what the process truly did."""
     server = world.site.servers.get(session.pk)
-    if server is None or server.ready_at is None or server.reason == "runner lost" or session.stop_reason == "operator":
+    if server is None or server.ready_at is None or session.stop_reason == "operator":
+        return 0
+    if server.reason.lower().startswith(FREE):
         return 0
     assert server.ended is not None
     assert server.deadline is not None
     ends = [server.ended, server.deadline]
     if session.stop_asked_at is not None:
         ends.append(session.stop_asked_at.timestamp() + STOP_GRACE_S)
-    return max(0, int(min(ends) - server.ready_at + 0.001))
+    return worth(server, ends, outages)
+
+
+def true_unit_seconds(cluster: Cluster, world: World, outages: list[tuple[float, float]]) -> int:
+    """The same for a cluster: the sum over its scheduler and workers."""
+    total = 0
+    for server in world.site.servers.values():
+        if server.parent != cluster.pk or server.ready_at is None or cluster.stop_reason == "operator":
+            continue
+        if server.reason.lower().startswith(FREE):
+            continue
+        assert server.ended is not None
+        ends = [server.ended, cluster.lease_end.timestamp()]
+        if cluster.stop_asked_at is not None:
+            ends.append(cluster.stop_asked_at.timestamp() + STOP_GRACE_S)
+        total += worth(server, ends, outages)
+    return total
 
 
 def true_charge(session: Session, seconds: int) -> int:
@@ -188,7 +328,7 @@ def true_charge(session: Session, seconds: int) -> int:
 
 @pytest.mark.parametrize("seed", range(BATCHES))
 def test_the_charge_is_that_of_the_true_timeline(world: World, seed: int, request: pytest.FixtureRequest) -> None:
-    world.allocation = portal.award(world.allocation.organisation, at=world.now, credits=100_000)
+    world.allocation = portal.award(world.allocation.organisation, at=world.now, credits=1_000_000)
     services_limit = pytest.MonkeyPatch()
     services_limit.setattr(services, "OPEN_MAX_PER_PERSON", 10**6)
     request.addfinalizer(services_limit.undo)
@@ -197,19 +337,43 @@ def test_the_charge_is_that_of_the_true_timeline(world: World, seed: int, reques
 
     rows = list(Session.objects.prefetch_related("holds"))
     assert len(rows) == TIMELINES
+    paid, corrected = paid_by_subject()
+    records: dict[tuple[str, str], list[UsageRecord]] = {}
+    for record in UsageRecord.objects.order_by("pk"):
+        key = record.launch if record.kind == "session" else record.record_id[:27]
+        records.setdefault((record.kind, key), []).append(record)
     for session in rows:
         assert session.state in ("ended", "failed"), (seed, session.pk, session.state)
-        posts = Transfer.objects.filter(subject=session.subject, kind="post")
-        charged = sum(post.amount for post in posts)
-        seconds = true_seconds(session, world)
+        charged, seconds = paid[session.subject], true_seconds(session, world, simulator.outages)
         told = f"seed {seed}: {session.pk} paid {charged}\n{session.__dict__}\n{world.site.servers.get(session.pk)}"
         assert charged == true_charge(session, seconds), told
-        record = UsageRecord.objects.filter(launch=session.pk).first()
-        if record is not None:
-            assert (record.unit_seconds, record.charge) == (seconds, charged)
-        else:
-            assert session.sent_at is None
+        kept = records.get(("session", session.pk), [])
+        assert bool(kept) == (session.sent_at is not None), told
+        assert sum(r.unit_seconds for r in kept) == seconds, told
+        assert sum(r.charge for r in kept) == charged, told
+    for cluster in Cluster.objects.select_related("session"):
+        assert cluster.state == "ended", (seed, cluster.pk, cluster.state)
+        charged, seconds = paid[cluster.subject], true_unit_seconds(cluster, world, simulator.outages)
+        mine = [s for s in world.site.servers.values() if s.parent == cluster.pk]
+        told = f"seed {seed}: {cluster.pk} paid {charged}\n{cluster.__dict__}\n{mine}"
+        kept = records.get(("cluster", cluster.pk), [])
+        assert sum(r.unit_seconds for r in kept) == cluster.unit_seconds_posted == seconds, told
+        # Rounded once per hold.
+        exact = -(-cluster.rate_per_hour * seconds // 3600)
+        assert exact <= charged <= exact + cluster.hold_number, told
+        assert charged == cluster.charged, told
     assert world.balance().held == 0
     assert not [s for s in world.site.servers.values() if s.ended is None], "something runs unpaid"
     assert simulator.told["lost"] > TIMELINES / 4
+    assert simulator.told["clusters"] > TIMELINES / 30
+    assert corrected > TIMELINES / 20
     verify(chain=False)
+
+
+def paid_by_subject() -> tuple[Counter[str], int]:
+    """What each session and cluster has cost in the end, and how many corrections there were."""
+    paid: Counter[str] = Counter()
+    rows = list(Transfer.objects.filter(kind__in=["post", "adjust"]).values_list("subject", "kind", "amount"))
+    for subject, kind, amount in rows:
+        paid[subject] += amount if kind == "post" else -amount
+    return paid, sum(kind == "adjust" for _, kind, _ in rows)

@@ -26,6 +26,11 @@ class Installation:
             [sys.executable, "manage.py", *argv], cwd=ROOT, env=self.env, capture_output=True, text=True, check=check
         )
 
+    def transfers(self) -> int:
+        """How many transfers its ledger has."""
+        code = "from allocations.ledger.models import Transfer; print(Transfer.objects.count())"
+        return int(self.manage("shell", "-v0", "-c", code).stdout.split()[-1])
+
     def migrate(self) -> None:
         """Make the tables."""
         self.manage("migrate", "-v0")

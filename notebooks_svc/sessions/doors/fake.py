@@ -37,6 +37,7 @@ class FakeServer:
     ended: float | None = None
     reason: str = ""
     exit_due: float | None = None
+    late_s: float = 0.0
     kind: ProcessKind = "session"
     parent: str = ""
 
@@ -83,7 +84,8 @@ class FakeSite:
             boot_end = server.started + server.boot_s
             candidates = [server.ready_due, boot_end, server.stop_at, server.exit_due]
         else:
-            candidates = [server.deadline, server.stop_at, server.exit_due]
+            deadline = server.deadline + server.late_s if server.deadline is not None else None
+            candidates = [deadline, server.stop_at, server.exit_due]
         return min(moment for moment in candidates if moment is not None)
 
     def _happen(self, server: FakeServer, moment: float) -> None:
@@ -93,7 +95,7 @@ class FakeSite:
             return
         if moment == server.stop_at:
             reason = "stopped"
-        elif moment == server.deadline:
+        elif server.deadline is not None and moment == server.deadline + server.late_s:
             reason = "deadline"
         elif server.ready_at is None:
             reason = "boot_timeout"
