@@ -224,6 +224,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "style-src": [SELF],
         "script-src": [SELF],
+        "connect-src": [SELF, FILES_URL],  # files go straight from the browser to the store
         "object-src": [NONE],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],

@@ -73,6 +73,32 @@ class Store(Protocol):
         """An address under which the object is read without further proof until `expires`, while `ticket` holds."""
         ...
 
+    # --- uploads in parts, straight from a browser or a program to the store; a lost line costs a part, not the file ----------
+
+    def upload_begin(self, key: str) -> str:
+        """Begin an upload under a key; returns its name. Nothing is seen under the key until it is completed."""
+        ...
+
+    def upload_link(self, key: str, *, upload: str, number: int, ticket: str, expires: datetime) -> str:
+        """An address that takes part `number` (from 1) by PUT until `expires`. Putting a part again replaces it."""
+        ...
+
+    def upload_parts(self, key: str, *, upload: str) -> dict[int, int]:
+        """Parts that have arrived whole: number → bytes."""
+        ...
+
+    def upload_complete(self, key: str, *, upload: str) -> ObjectInfo:
+        """
+        Make the object of its parts, in the order of their numbers. Asked again after it was done, answers the same.
+
+        :raises NoSuchObject: no such upload, or no part has arrived
+        """
+        ...
+
+    def upload_abort(self, key: str, *, upload: str) -> None:
+        """Forget an upload and its parts; nothing there is no error."""
+        ...
+
 
 @cache
 def store() -> Store:

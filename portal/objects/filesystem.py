@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,14 @@ from .keys import key_check
 from .links import link_sign
 
 DRAFTS = ".drafts"  # no key begins with a dot, so what is half written can never be read
+
+
+UPLOAD = re.compile(r"[0-9a-f]{24}")
+
+
+def put_verb(upload: str, number: int) -> str:
+    """What a link that takes a part is signed for."""
+    return f"put {upload} {number}"
 
 
 class FilesystemStore:
@@ -83,6 +92,88 @@ class FilesystemStore:
     def link(self, key: str, *, ticket: str, expires: datetime) -> str:
         """Signed by this installation, answered by the file store."""
         return self.url + link_sign(key=key_check(key), ticket=ticket, expires=int(expires.timestamp()))
+
+    def upload_begin(self, key: str) -> str:
+        """A folder among the drafts."""
+        key_check(key)
+        name = secrets.token_hex(12)
+        self._upload(name).mkdir(mode=0o700, parents=True)
+        return name
+
+    def upload_link(self, key: str, *, upload: str, number: int, ticket: str, expires: datetime) -> str:
+        """Signed for one part of one upload."""
+        stamp = link_sign(
+            key=key_check(key), ticket=ticket, expires=int(expires.timestamp()), verb=put_verb(upload, number)
+        ).split("/")[2]
+        return f"{self.url}/u/{stamp}/{upload}/{number}/{key}"
+
+    def upload_put(self, *, upload: str, number: int, source: BinaryIO, size: int) -> None:
+        """
+        Keep a part that arrived whole; one that was cut leaves nothing.
+
+        :raises NoSuchObject: the upload was completed or aborted
+        :raises ConnectionError: fewer bytes came than were announced
+        """
+        folder = self._upload(upload)
+        if not folder.is_dir():
+            raise NoSuchObject(upload)
+        draft = folder / f".{number}-{secrets.token_hex(4)}"
+        try:
+            with draft.open("wb") as handle:
+                left = size
+                while left and (chunk := source.read(min(CHUNK_BYTES, left))):
+                    handle.write(chunk)
+                    left -= len(chunk)
+            if left:
+                raise ConnectionError(f"{left} of {size} bytes did not arrive")
+            draft.replace(folder / f"{number:05}")
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def upload_parts(self, key: str, *, upload: str) -> dict[int, int]:
+        """The folder's files."""
+        key_check(key)
+        try:
+            return {
+                int(path.name): path.stat().st_size for path in sorted(self._upload(upload).iterdir()) if path.name.isdigit()
+            }
+        except FileNotFoundError:
+            return {}
+
+    def upload_complete(self, key: str, *, upload: str) -> ObjectInfo:
+        """The parts are laid one behind the other, synced, and renamed to the key."""
+        parts = sorted(path for path in self._parts(upload))
+        if not parts:
+            return self.stat(key)  # done before, or there was nothing
+        draft = self._draft()
+        try:
+            with draft.open("wb") as handle:
+                for part in parts:
+                    with part.open("rb") as source:
+                        shutil.copyfileobj(source, handle, CHUNK_BYTES)
+                handle.flush()
+                os.fsync(handle.fileno())
+            target = self._path(key)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+        self.upload_abort(key, upload=upload)
+        return self.stat(key)
+
+    def upload_abort(self, key: str, *, upload: str) -> None:
+        """Remove the folder."""
+        key_check(key)
+        shutil.rmtree(self._upload(upload), ignore_errors=True)
+
+    def _parts(self, upload: str) -> list[Path]:
+        folder = self._upload(upload)
+        return [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
+
+    def _upload(self, name: str) -> Path:
+        if not UPLOAD.fullmatch(name):
+            raise NoSuchObject(name)
+        return self.root / DRAFTS / f"upload-{name}"
 
     def _path(self, key: str) -> Path:
         return self.root / key_check(key)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import mimetypes
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import FileResponse, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from django.utils.http import http_date
 from django.views.decorators.csrf import csrf_exempt
@@ -14,11 +15,13 @@ from django.views.decorators.http import require_safe
 from portal.core.errors import Malformed, Refusal
 
 from .door import NoSuchObject, ObjectInfo, store
+from .filesystem import FilesystemStore, put_verb
 from .keys import key_check
 from .links import link_read
 from .ranges import NotSatisfiable, Slice, range_read
 from .tickets import ticket_check
 
+PART_BYTES_MAX = 128 * 2**20
 # What people uploaded is never shown by a browser as a page of ours.
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -78,6 +81,43 @@ def _answer(request: HttpRequest, found: ObjectInfo) -> HttpResponse | FileRespo
         headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{found.size}"
     for header_name, value in headers.items():
         answer[header_name] = value
+    return answer
+
+
+@csrf_exempt
+def put_part(request: HttpRequest, stamp: str, upload: str, number: int, key: str) -> HttpResponse:
+    """PUT of one part of an upload by a signed link, from the portal's pages or a program. The body goes straight to disk."""
+    if request.method == "OPTIONS":
+        return _for_the_portal(HttpResponse(status=204))
+    if request.method != "PUT":
+        return HttpResponse(status=405)
+    now = timezone.now()
+    try:
+        ticket = link_read(stamp=stamp, key=key_check(key), at=now, verb=put_verb(upload, number))
+        ticket_check(ticket, key=key, at=now)
+        size = int(request.headers.get("Content-Length") or 0)
+        if not 0 < size <= PART_BYTES_MAX:
+            raise Refusal("bad_part", f"A part has 1 to {PART_BYTES_MAX} bytes, and says how many.", status=413)
+        keeper = store()
+        if not isinstance(keeper, FilesystemStore):
+            raise Refusal("not_here", "Parts go to the object store itself.", status=404)
+        keeper.upload_put(upload=upload, number=number, source=request, size=size)  # type: ignore[arg-type]
+    except Refusal as refusal:
+        return _for_the_portal(refused(refusal))
+    except NoSuchObject:
+        return _for_the_portal(refused(Refusal("upload_over", "This upload is complete or was given up.", status=404)))
+    except (ConnectionError, UnreadablePostError):
+        return _for_the_portal(refused(Refusal("part_cut", "The line was cut. Send this part again.", status=400)))
+    return _for_the_portal(HttpResponse(status=200))
+
+
+def _for_the_portal(answer: HttpResponse) -> HttpResponse:
+    """Let the portal's own pages, and no others, send parts here."""
+    answer["Access-Control-Allow-Origin"] = settings.PORTAL_URL
+    answer["Access-Control-Allow-Methods"] = "PUT"
+    answer["Access-Control-Allow-Headers"] = "content-type"
+    answer["Access-Control-Max-Age"] = "600"
+    answer["Vary"] = "Origin"
     return answer
 
 

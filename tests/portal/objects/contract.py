@@ -100,3 +100,49 @@ class StoreContract:
         assert self.get(link.replace(f"{prefix}/a", f"{prefix}/b")).status_code == 403
         old = store.link(f"{prefix}/a", ticket=self.ticket, expires=now - timedelta(seconds=1))
         assert self.get(old).status_code == 403
+
+    def put(self, url: str, body: bytes) -> httpx.Response:
+        """PUT to a link."""
+        return httpx.put(url, content=body)
+
+    def part(self, store: Store, key: str, upload: str, number: int) -> str:
+        """A link for a part."""
+        expires = datetime.now(UTC) + timedelta(minutes=1)
+        return store.upload_link(key, upload=upload, number=number, ticket=self.ticket, expires=expires)
+
+    def test_an_upload_in_parts_is_seen_when_it_is_complete(self, store: Store, prefix: str) -> None:
+        key, size = f"{prefix}/big.bin", 5 * 2**20  # the smallest part S3 takes, but for the last
+        upload = store.upload_begin(key)
+        assert store.upload_parts(key, upload=upload) == {}
+        assert self.put(self.part(store, key, upload, 2), b"tail").status_code == 200
+        assert self.put(self.part(store, key, upload, 1), b"x" * size).status_code == 200
+        assert self.put(self.part(store, key, upload, 1), b"y" * size).status_code == 200  # sent again after a lost answer
+        assert store.upload_parts(key, upload=upload) == {1: size, 2: 4}
+        with pytest.raises(NoSuchObject):
+            store.stat(key)
+        assert store.upload_complete(key, upload=upload).size == size + 4
+        with store.open(key) as file:
+            file.seek(size - 2)
+            assert file.read(100) == b"yytail"
+        assert store.upload_complete(key, upload=upload).size == size + 4
+        assert self.put(self.part(store, key, upload, 3), b"late").status_code == 404
+
+    def test_an_aborted_upload_leaves_nothing(self, store: Store, prefix: str) -> None:
+        key = f"{prefix}/a"
+        upload = store.upload_begin(key)
+        assert self.put(self.part(store, key, upload, 1), b"x").status_code == 200
+        store.upload_abort(key, upload=upload)
+        store.upload_abort(key, upload=upload)
+        assert store.upload_parts(key, upload=upload) == {}
+        with pytest.raises(NoSuchObject):
+            store.upload_complete(key, upload=upload)
+
+    def test_a_link_for_one_part_takes_no_other(self, store: Store, prefix: str) -> None:
+        key = f"{prefix}/a"
+        upload, other = store.upload_begin(key), store.upload_begin(key)
+        link = self.part(store, key, upload, 1)
+        for forged in (link.replace(upload, other), link.replace(f"{prefix}/a", f"{prefix}/b"), link.replace("/1/", "/2/")):
+            if forged != link:
+                assert self.put(forged, b"x").status_code in (403, 404)
+        assert self.get(link).status_code in (403, 405)
+        assert store.upload_parts(key, upload=other) == {}

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.test import override_settings
 
@@ -41,12 +42,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return made
 
 
-def get(url: str, method: str = "GET", host: str = HOST, **headers: str) -> httpx.Response:
+def get(url: str, method: str = "GET", host: str = HOST, body: bytes = b"", **headers: str) -> httpx.Response:
     """Ask the file store's own application, with its own settings, in this process."""
     with override_settings(OWN_HOST=HOST, ROOT_URLCONF=files_settings.ROOT_URLCONF, MIDDLEWARE=files_settings.MIDDLEWARE):
         transport = httpx.WSGITransport(app=get_wsgi_application())
         with httpx.Client(transport=transport, base_url=f"http://{HOST}") as client:
-            return client.request(method, url, headers={"Host": host, **headers})
+            return client.request(method, url, headers={"Host": host, **headers}, content=body)
 
 
 class TestContract(StoreContract):
@@ -54,6 +55,9 @@ class TestContract(StoreContract):
 
     def get(self, url: str, **headers: str) -> httpx.Response:
         return get(url, **headers)
+
+    def put(self, url: str, body: bytes) -> httpx.Response:
+        return get(url, "PUT", body=body)
 
 
 def link(store: Store, key: str = "data/a.csv", ticket: str = "test.ok") -> str:
@@ -135,3 +139,18 @@ def test_a_reader_never_sees_half_a_file(store: Store) -> None:
     go_on.set()
     writer.join()
     assert get(link(store)).content == b"new and longer"
+
+
+def test_a_part_that_was_cut_leaves_nothing_and_only_the_portal_may_send_from_a_page(store: Store) -> None:
+    assert isinstance(store, FilesystemStore)
+    upload = store.upload_begin("data/a.csv")
+    with pytest.raises(ConnectionError):
+        store.upload_put(upload=upload, number=1, source=io.BytesIO(b"half"), size=8)
+    assert store.upload_parts("data/a.csv", upload=upload) == {}
+    assert [path.name for path in (store.root / ".drafts" / f"upload-{upload}").iterdir()] == []
+    expires = datetime.now(UTC) + timedelta(minutes=1)
+    asked = store.upload_link("data/a.csv", upload=upload, number=1, ticket="test.ok", expires=expires)
+    assert get(asked, "OPTIONS").headers["Access-Control-Allow-Origin"] == settings.PORTAL_URL
+    assert get(asked, "PUT").status_code == 413
+    gone = store.upload_link("data/a.csv", upload=upload, number=1, ticket="test.gone", expires=expires)
+    assert get(gone, "PUT", body=b"x").json()["code"] == "access_revoked"
