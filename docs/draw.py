@@ -70,6 +70,7 @@ def pictures() -> dict[str, str]:
     """Every picture by name."""
     from allocations.applications.states import TRANSITIONS as APPLICATION
     from allocations.datasets.states import TRANSITIONS as ACCESS
+    from allocations.datasets.states import VERSION_TRANSITIONS as VERSION
     from allocations.projects.states import TRANSITIONS as ALLOCATION
     from allocations.reports.states import TRANSITIONS as REPORT
     from allocations.reviews.states import TRANSITIONS as REVIEW
@@ -84,6 +85,7 @@ def pictures() -> dict[str, str]:
         "review life": life(REVIEW),
         "report life": life(REPORT),
         "dataset access life": life(ACCESS),
+        "dataset version life": life(VERSION),
     }
     return drawn
 

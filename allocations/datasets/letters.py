@@ -6,11 +6,13 @@ from datetime import datetime
 
 from django.conf import settings
 
-from portal.accounts.models import User
+from portal.accounts.models import Role, User
 from portal.audit import services as audit
 
 from .access import page_url
-from .models import Access
+from .models import Access, Version
+from .policies import may_review
+from .states import V
 
 
 def to_steward_requested(access: Access, *, at: datetime) -> None:
@@ -97,6 +99,41 @@ def to_applicant_ended(access: Access, *, at: datetime) -> None:
         body=f"The steward {word} the access of {access.allocation.code} to {access.dataset}.\n\nReason: {access.reason}\n\n"
         f"You may ask again with what is missing: {page_url(access.dataset.slug)}",
         at=at,
+    )
+
+
+def to_reviewers_submitted(version: Version, *, at: datetime) -> None:
+    """An enterprise hands in a version: tell the data stewards who may review it."""
+    dataset = version.dataset
+    reviewers = User.objects.filter(roles__role=Role.STEWARD, is_active=True)[:20]
+    for reviewer in reviewers:
+        if may_review(user=reviewer, dataset=dataset):
+            audit.letter_queue(
+                kind="dataset.submitted",
+                to=reviewer,
+                subject=f"To review: {dataset} version {version.name}"[:200],
+                body=f"{dataset.publisher} hands in version {version.name} of {dataset}.\n\n"
+                f"{settings.PORTAL_URL}/datasets/{dataset.slug}/versions/{version.name}/",
+                at=at,
+                about=dataset.about,
+            )
+
+
+def to_contributor_reviewed(version: Version, *, note: str, at: datetime) -> None:
+    """Published, or returned with what is to be changed."""
+    if version.submitted_by is None or not version.submitted_by.is_active:
+        return
+    published = version.state == V.PUBLISHED
+    said = f"\n\nThe reviewer writes: {note}" if note else ""
+    url = page_url(version.dataset.slug) if published else f"{page_url(version.dataset.slug)}manage/"
+    audit.letter_queue(
+        kind="dataset.reviewed",
+        to=version.submitted_by,
+        subject=f"{version.dataset} version {version.name} {'is published' if published else 'came back to you'}"[:200],
+        body=f"Version {version.name} of {version.dataset} {'is published' if published else 'came back: please change it'}."
+        f"{said}\n\n{url}",
+        at=at,
+        about=version.dataset.about,
     )
 
 

@@ -8,7 +8,7 @@ from allocations.projects.models import Allocation
 from portal.organisations.models import Organisation
 from portal.web.badges import Badge
 
-from .states import BADGES, CLASS_BADGES, OPEN_STATES, A, AccessClass
+from .states import BADGES, CLASS_BADGES, OPEN_STATES, UPLOAD_BADGES, VERSION_BADGES, A, AccessClass, U, V
 
 
 class Dataset(models.Model):
@@ -120,6 +120,12 @@ class Version(models.Model):
     name = models.CharField(max_length=20)
     number = models.PositiveIntegerField(help_text="order of versions; the newest is the largest")
     notes = models.TextField(blank=True)
+    state = models.CharField(max_length=10, choices=[(v, v) for v in V], default=V.DRAFT)
+    personal_data = models.JSONField(default=dict, blank=True, help_text="answers of the questionnaire")
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    review_note = models.TextField(blank=True, help_text="why it was returned, or what the reviewer said")
+    reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     size_bytes = models.BigIntegerField(default=0)
     file_count = models.PositiveIntegerField(default=0)
     rows = models.BigIntegerField(null=True, blank=True)
@@ -136,10 +142,20 @@ class Version(models.Model):
             models.CheckConstraint(
                 name="datasets_a_withdrawn_version_says_why", condition=Q(withdrawn_at__isnull=True) | ~Q(withdrawn_reason="")
             ),
+            models.CheckConstraint(
+                name="datasets_a_version_is_published_on_a_day",
+                condition=Q(state__in=[V.DRAFT, V.IN_REVIEW], published_at__isnull=True, withdrawn_at__isnull=True)
+                | Q(state=V.PUBLISHED, published_at__isnull=False, withdrawn_at__isnull=True)
+                | Q(state=V.WITHDRAWN, published_at__isnull=False, withdrawn_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.dataset_id} version {self.name}"
+
+    @property
+    def badge(self) -> Badge:
+        return VERSION_BADGES[V(self.state)]
 
 
 class DatasetFile(models.Model):
@@ -166,6 +182,62 @@ class DatasetFile(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class Upload(models.Model):
+    """
+    A file on its way into a version: its parts go straight to the store, then it is checked in the background.
+
+    `due_at` is when it is to be looked at next; whoever moves it on (compare-and-set) has the row for that while.
+    """
+
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="uploads")
+    path = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=[(u, u) for u in U], default=U.RECEIVING)
+    size_bytes = models.BigIntegerField()
+    part_bytes = models.BigIntegerField()
+    sha256_said = models.CharField(max_length=64, blank=True, help_text="what the sender worked out")
+    key = models.CharField(max_length=700, unique=True, help_text="where it lies until checked; no link reads there")
+    store_upload = models.CharField(max_length=300)
+    checked_bytes = models.BigIntegerField(default=0)
+    moved = models.BooleanField(default=False, help_text="its object lies under the file's key")
+    error = models.TextField(blank=True)
+    notes = models.JSONField(default=list, help_text="what the checks found that a reviewer should know")
+    file = models.OneToOneField(DatasetFile, null=True, blank=True, on_delete=models.SET_NULL, related_name="upload")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "path"],
+                condition=Q(state__in=[U.RECEIVING, U.CHECKING]),
+                name="datasets_one_upload_of_a_path_at_a_time",
+            ),
+            models.CheckConstraint(name="datasets_a_refused_upload_says_why", condition=~Q(state=U.REFUSED) | ~Q(error="")),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state__in=[U.RECEIVING, U.CHECKING]), name="datasets_uploads_by_due")
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def badge(self) -> Badge:
+        return UPLOAD_BADGES[U(self.state)]
+
+    @property
+    def part_count(self) -> int:
+        return -(-self.size_bytes // self.part_bytes)
+
+    @property
+    def percent(self) -> int:
+        """How far the check is."""
+        return min(100, 100 * self.checked_bytes // self.size_bytes)
 
 
 class Agreement(models.Model):

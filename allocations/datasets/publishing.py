@@ -19,6 +19,7 @@ from portal.objects.keys import key_check
 
 from . import search
 from .models import Dataset, DatasetFile, Terms, Version
+from .states import Hand, V, check_version_transition
 
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".csv": "text/csv", ".json": "application/json"}
 
@@ -99,20 +100,27 @@ def file_add(*, version: Version, facts: FileFacts, source: BinaryIO) -> Dataset
 
 
 @transaction.atomic
-def version_publish(*, version: Version, by: User | None, at: datetime) -> Version:
+def version_publish(*, version: Version, by: User | None, at: datetime, hand: Hand = Hand.PORTAL) -> Version:
     """
     Publish a version: from now on it never changes, and it is the newest.
 
-    :raises Refusal: `version_empty`, `version_published`
+    :raises Refusal: `version_empty`, `move_not_allowed`, `changed_meanwhile`
     """
+    old = V(version.state)
+    check_version_transition(old=old, new=V.PUBLISHED, hand=hand)
     files = list(version.files.all())
     if not files:
         raise Refusal("version_empty", "A version needs at least one file.")
-    changed = Version.objects.filter(pk=version.pk, published_at__isnull=True).update(
-        published_at=at, size_bytes=sum(f.size_bytes for f in files), file_count=len(files), rows=_rows(files)
+    changed = Version.objects.filter(pk=version.pk, state=old).update(
+        state=V.PUBLISHED,
+        reviewed_by=by,
+        published_at=at,
+        size_bytes=sum(f.size_bytes for f in files),
+        file_count=len(files),
+        rows=_rows(files),
     )
     if not changed:
-        raise Refusal("version_published", f"Version {version.name} is published already.")
+        raise Refusal("changed_meanwhile", "Somebody else changed this version just now. Look at it again.")
     Dataset.objects.filter(pk=version.dataset_id, published_at__isnull=True).update(published_at=at)
     version.refresh_from_db()
     newest_write(version.dataset)
@@ -126,6 +134,36 @@ def _rows(files: list[DatasetFile]) -> int | None:
     known = [file for file in files if file.rows is not None]
     parquet = [file for file in known if file.path.endswith(".parquet")]
     return sum(file.rows or 0 for file in parquet or known) if known else None
+
+
+@transaction.atomic
+def version_withdraw(*, version: Version, reason: str, by: User, at: datetime, hand: Hand) -> None:
+    """
+    Withdraw a published version: it is read no more from the next request on; its line with the reason stays.
+
+    :raises Refusal: `move_not_allowed`
+    """
+    _check_reason(reason)
+    check_version_transition(old=V(version.state), new=V.WITHDRAWN, hand=hand)
+    Version.objects.filter(pk=version.pk, state=V.PUBLISHED).update(
+        state=V.WITHDRAWN, withdrawn_at=at, withdrawn_reason=reason.strip()
+    )
+    newest_write(version.dataset)
+    about = version.dataset.about
+    audit.event_record(kind="dataset.version_withdrawn", actor=by, about=about, at=at, version=version.name, reason=reason)
+
+
+@transaction.atomic
+def dataset_withdraw(*, dataset: Dataset, reason: str, by: User, at: datetime) -> None:
+    """Withdraw a whole dataset: out of the catalogue, read by nobody; its page stays as a tombstone with the reason."""
+    _check_reason(reason)
+    Dataset.objects.filter(pk=dataset.pk, withdrawn_at__isnull=True).update(withdrawn_at=at, withdrawn_reason=reason.strip())
+    audit.event_record(kind="dataset.withdrawn", actor=by, about=dataset.about, at=at, reason=reason)
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Malformed("Write why: whoever used it will read it.", field="reason")
 
 
 def newest_write(dataset: Dataset) -> None:

@@ -11,10 +11,12 @@ from allocations.projects.models import Allocation
 from allocations.projects.states import S as AllocationState
 from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
+from portal.organisations.models import Membership
+from portal.organisations.policies import MAY_APPLY
 
 from . import policies, search
-from .models import Access, Agreement, Dataset
-from .states import A
+from .models import Access, Agreement, Dataset, Version
+from .states import A, V
 
 
 def dataset_choices() -> list[tuple[str, str, str]]:
@@ -114,6 +116,20 @@ def overdue_count(*, user: User, today: date) -> int:
 def stewarded_list(*, user: User) -> QuerySet[Dataset]:
     """Datasets the person decides about, by title; those not published too."""
     return _stewarded(user).select_related("delegate").order_by("title")
+
+
+def reviews_for(*, user: User) -> QuerySet[Version]:
+    """Versions handed in that the person may review, the oldest first."""
+    rows = Version.objects.filter(state=V.IN_REVIEW).select_related("dataset", "submitted_by")
+    own = Membership.objects.filter(user=user, left_at__isnull=True).values("organisation")
+    return rows.filter(Q(dataset__organisation__isnull=True) | ~Q(dataset__organisation__in=own)).order_by("submitted_at")
+
+
+def kept_list(*, user: User) -> QuerySet[Dataset]:
+    """Datasets that the person keeps: those of enterprises they lead, and those they are steward of."""
+    leads = Membership.objects.filter(user=user, left_at__isnull=True, role__in=MAY_APPLY).values("organisation")
+    rows = Dataset.objects.filter(Q(organisation__in=leads) | Q(steward=user), withdrawn_at__isnull=True)
+    return rows.order_by("title")
 
 
 def agreement_list(*, organisations: list[int]) -> QuerySet[Agreement]:

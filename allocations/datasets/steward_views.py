@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from portal.accounts.models import User
+from portal.accounts.models import Role, User
 from portal.core.errors import Refusal
 
 from . import policies, selectors, services
@@ -37,6 +37,7 @@ def queue(request: HttpRequest) -> HttpResponse:
             "page": waiting,
             "granted": list(selectors.granted_for_steward(user=user)[:50]),
             "today": timezone.now().date(),
+            "reviews": list(selectors.reviews_for(user=user)[:50]) if Role.STEWARD in user.role_set else [],
             "bulk": BulkForm(),
             "datasets": (mine := list(selectors.stewarded_list(user=user)[:200])),
             "delegate": DelegateForm(datasets=[d for d in mine if d.steward_id == user.pk]),

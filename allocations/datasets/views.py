@@ -51,6 +51,7 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
             "chosen": chosen,
             "facets": _facets(rows, chosen, cached=not q and not chosen),
             "query": urlencode(asked),
+            "kept": list(selectors.kept_list(user=user)[:20]) if (user := _person(request)) else [],
             "enough": page.paginator.count >= search.FOUND_MAX,
         },
     )
@@ -112,6 +113,7 @@ def _page_context(
         "form": form or _form_for(dataset, lacking, terms),
         "lines": one_lines(dataset, version, files),
         "jsonld": json.dumps(croissant(dataset=dataset, version=version, files=files[:FILES_SHOWN])).replace("<", "\\u003c"),
+        "keeps": user is not None and policies.may_edit(user=user, dataset=dataset),
         "is_steward": user is not None and policies.may_steward(user=user, dataset=dataset),
         "use": use.use_summary(dataset=dataset, today=today),
         "use_rows": use.use_for_user(user=user, dataset=dataset, today=today)

@@ -12,8 +12,8 @@ api.add_router("", "allocations.calls.api.router")
 api.add_router("", "allocations.applications.api.router")
 api.add_router("", "allocations.reviews.api.router")
 api.add_router("", "allocations.awards.api.router")
-api.add_router("", "allocations.datasets.api.router")
 api.add_router("", "allocations.datasets.use_api.router")
+api.add_router("", "allocations.datasets.contribute_api.router")
 api.add_router("", "notebooks_svc.sessions.api.router")
 
 urlpatterns = [

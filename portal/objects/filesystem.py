@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -142,7 +142,7 @@ class FilesystemStore:
 
     def upload_complete(self, key: str, *, upload: str) -> ObjectInfo:
         """The parts are laid one behind the other, synced, and renamed to the key."""
-        parts = sorted(path for path in self._parts(upload))
+        parts = sorted(self._parts(upload))
         if not parts:
             return self.stat(key)  # done before, or there was nothing
         draft = self._draft()
@@ -166,7 +166,7 @@ class FilesystemStore:
         key_check(key)
         shutil.rmtree(self._upload(upload), ignore_errors=True)
 
-    def _parts(self, upload: str) -> list[Path]:
+    def _parts(self, upload: str) -> Iterable[Path]:
         folder = self._upload(upload)
         return [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
 

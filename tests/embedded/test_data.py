@@ -7,6 +7,8 @@ One demo serves all tests of this file; each uses a session of its own or tidies
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -213,3 +215,50 @@ def test_the_store_keeps_what_the_catalogue_says(up: Up) -> None:
     page = httpx.get(f"{up.portal}/datasets/mauna-loa-co2/files/co2.csv", follow_redirects=True)
     assert page.text.startswith("week,co2,year\n1958-03-29,316.1,1958\n")
     assert httpx.get(f"{up.portal}/datasets/handwritten-digits/files/digits.csv").status_code == 302  # to the sign-in
+
+
+def test_an_enterprise_uploads_over_a_line_that_is_cut_and_a_steward_publishes(up: Up, tmp_path: Path) -> None:
+    """`commons put` is killed in the middle and the store once too; run again, it sends what is missing."""
+    import hashlib
+
+    table = tmp_path / "meters.csv"
+    table.write_text("meter,kwh\n" + "".join(f"{n},{n % 97}\n" for n in range(5_200_000)))
+    assert 6 * 8 * 2**20 < table.stat().st_size < 10 * 8 * 2**20
+    firm = up.api("founder", "GET", "/organisations").json()["items"][0]["id"]
+    facts = {
+        "organisation": firm,
+        "slug": "meters",
+        "title": "Meter readings",
+        "summary": "Made up.",
+        "access_class": "open",
+        "commercial_use": True,
+        "licence": "CC0-1.0",
+        "domain": "Energy",
+        "preview_public": True,
+    }
+    assert up.api("founder", "POST", "/datasets", json=facts).status_code == 201
+    assert up.api("founder", "POST", "/datasets/meters/versions", json={"version": "1"}).status_code == 201
+    program = [str(up.home / "environments" / "base" / "bin" / "commons"), "put", str(table), "commons://meters@1/meters.csv"]
+    env = {**os.environ, "COMMONS_URL": up.portal, "COMMONS_API_TOKEN": up.token("founder")}
+    first = subprocess.Popen(program, env=env, stderr=subprocess.PIPE, text=True)
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "sent 1 of" in line:
+            first.kill()
+            break
+    first.wait()
+    second = subprocess.Popen(program, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    up.kill("files")
+    out, said = second.communicate(timeout=120)
+    assert second.returncode == 0, said
+    arrived = re.search(r"(\d+) of (\d+) parts have arrived", said)
+    assert arrived
+    assert 1 <= int(arrived[1]) < int(arrived[2])
+    assert out.startswith("commons://meters@1/meters.csv")
+
+    assert up.api("founder", "POST", "/datasets/meters/versions/1/submit", json={"people": "no"}).status_code == 200
+    done = up.api("steward", "POST", "/datasets/meters/versions/1/review", json={"outcome": "publish"}).json()
+    file = done["files"][0]
+    assert (file["sha256"], file["rows"]) == (hashlib.sha256(table.read_bytes()).hexdigest(), 5_200_000)
+    assert file["columns"][1]["statistics"] == {"nulls": 0, "min": "0", "max": "96", "mean": "47.9999"}
+    assert httpx.get(f"{up.portal}/datasets/meters/files/meters.csv", follow_redirects=True).content == table.read_bytes()

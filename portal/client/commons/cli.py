@@ -10,6 +10,7 @@ from pathlib import Path
 from . import portal
 from .dataset import path
 from .filesystem import split
+from .upload import put_file
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,9 +22,12 @@ def main(argv: list[str] | None = None) -> int:
     get = commands.add_parser("get", help="fetch a file to this folder, checked against its sha256")
     get.add_argument("uri", help="commons://<slug>/<file>")
     get.add_argument("to", nargs="?", default=".", help="folder or file name")
+    put = commands.add_parser("put", help="send a file into a draft version of a dataset you keep; run again after a lost line")
+    put.add_argument("file", help="a file on this machine")
+    put.add_argument("uri", help="commons://<slug>@<version>/<file>")
     asked = parser.parse_args(argv)
     try:
-        return {"ls": _ls, "get": _get}[asked.command](asked)
+        return {"ls": _ls, "get": _get, "put": _put}[asked.command](asked)
     except OSError as error:
         print(f"commons: {error}", file=sys.stderr)
         return 1
@@ -46,4 +50,14 @@ def _get(asked: argparse.Namespace) -> int:
         target = target / asked.uri.rpartition("/")[2]
     shutil.copyfile(path(asked.uri), target)
     print(target)
+    return 0
+
+
+def _put(asked: argparse.Namespace) -> int:
+    slug, version, name = split(asked.uri.removeprefix("commons://"))
+    if not version:
+        raise portal.CommonsError("Name the version: commons://<slug>@<version>/<file>.")
+    source = Path(asked.file)
+    done = put_file(source, slug, version, name or source.name, tell=lambda text: print(text, file=sys.stderr))
+    print(f"commons://{slug}@{version}/{done['path']}\t{done['size_bytes']}")
     return 0

@@ -129,13 +129,13 @@ def read_range(slug: str, version: str, path: str, start: int, end: int) -> byte
         return b""
     for again in (False, True):
         file = file_find(slug, version, path, fresh=again)
-        answer = _send("GET", file.url, headers={"Range": f"bytes={start}-{end - 1}"})
+        answer = send("GET", file.url, headers={"Range": f"bytes={start}-{end - 1}"})
         if answer.status_code in (200, 206):
             body = answer.content
             return body[start:end] if answer.status_code == 200 else body
         if not (again is False and answer.status_code in (401, 403, 404, 410)):
             break  # one more try with a new link: the portal then says the reason in its own words
-    raise _error(answer)
+    raise error_of(answer)
 
 
 def _ask(path: str, params: dict[str, str] | None = None) -> dict[str, Any]:
@@ -145,13 +145,13 @@ def _ask(path: str, params: dict[str, str] | None = None) -> dict[str, Any]:
             "This is no session of Compute Commons: COMMONS_URL and COMMONS_TOKEN are not set. Launch a notebook from "
             "the portal."
         )
-    answer = _send("GET", base.rstrip("/") + path, params=params, headers={"Authorization": f"Bearer {token}"})
+    answer = send("GET", base.rstrip("/") + path, params=params, headers={"Authorization": f"Bearer {token}"})
     if answer.status_code != 200:
-        raise _error(answer)
+        raise error_of(answer)
     return answer.json()
 
 
-def _send(method: str, url: str, **options: Any) -> requests.Response:
+def send(method: str, url: str, **options: Any) -> requests.Response:
     """One request, tried again when the line or the server stumbles."""
     for attempt in range(RETRIES):
         try:
@@ -180,7 +180,8 @@ def _http() -> requests.Session:
     return _local.http
 
 
-def _error(answer: requests.Response) -> CommonsError:
+def error_of(answer: requests.Response) -> CommonsError:
+    """An answer that refuses, as the error a person reads."""
     try:
         said = answer.json()
         message, code = str(said["detail"]), str(said.get("code", ""))

@@ -65,8 +65,10 @@ class Library:
 def library(db: None, now: datetime, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Library:
     """See `Library`: `air` is open, `sea` registered, `faces` controlled."""
     monkeypatch.setattr(settings, "OBJECTS_ROOT", tmp_path / "objects")
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # no collected files are needed
+    monkeypatch.setattr(settings, "STORAGES", {**settings.STORAGES, "staticfiles": plain})
     store = FilesystemStore(tmp_path / "objects", settings.FILES_URL)
-    for module in ("publishing", "downloads", "agreements"):
+    for module in ("publishing", "downloads", "agreements", "contributing", "checking", "direct"):
         monkeypatch.setattr(f"allocations.datasets.{module}.store", lambda: store)
     assert door.store is not None
     monkeypatch.setattr("django.utils.timezone.now", lambda: now)

@@ -11,7 +11,16 @@ from django.db import IntegrityError, transaction
 
 from allocations.datasets import access, publishing, services
 from allocations.datasets.models import Access, Dataset, DatasetFile, Version
-from allocations.datasets.states import TRANSITIONS, A, Actor, check_transition
+from allocations.datasets.states import (
+    TRANSITIONS,
+    VERSION_TRANSITIONS,
+    A,
+    Actor,
+    Hand,
+    V,
+    check_transition,
+    check_version_transition,
+)
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 
 from .conftest import Library
@@ -48,6 +57,16 @@ def test_every_move_is_allowed_or_refused(old: A, new: A, actor: Actor) -> None:
     else:
         with pytest.raises(Refusal) as refusal:
             check_transition(old=old, new=new, actor=actor)
+        assert refusal.value.code == "move_not_allowed"
+
+
+@pytest.mark.parametrize(("old", "new", "hand"), list(itertools.product(V, V, Hand)))
+def test_every_move_of_a_version_is_allowed_or_refused(old: V, new: V, hand: Hand) -> None:
+    if hand in VERSION_TRANSITIONS.get((old, new), frozenset()):
+        check_version_transition(old=old, new=new, hand=hand)
+    else:
+        with pytest.raises(Refusal) as refusal:
+            check_version_transition(old=old, new=new, hand=hand)
         assert refusal.value.code == "move_not_allowed"
 
 
@@ -189,7 +208,10 @@ def test_the_newest_version_is_read_unless_another_is_named(library: Library) ->
     library.version(get("air"), "2024-06", b"a,b\n3,4\n")
     assert read(library, "air") == "2024-06"
     assert read(library, "air", version="1") == "1"
-    Version.objects.filter(name="2024-06").update(withdrawn_at=library.now, withdrawn_reason="Wrong column.")
+    newest = Version.objects.get(name="2024-06")
+    publishing.version_withdraw(
+        version=newest, reason="Wrong column.", by=library.steward, at=library.now, hand=Hand.CONTRIBUTOR
+    )
     assert read(library, "air") == "1"
     assert read(library, "air", version="2024-06") == "version_withdrawn"
 
@@ -201,7 +223,7 @@ def test_a_published_version_never_changes(library: Library) -> None:
     with pytest.raises(Refusal) as refusal:
         publishing.file_add(version=version, facts=publishing.FileFacts("more.csv"), source=io.BytesIO(b"x"))
     assert refusal.value.code == "version_published"
-    with pytest.raises(Refusal):
+    with pytest.raises(Refusal, match="published cannot become published"):
         publishing.version_publish(version=version, by=None, at=library.now)
 
 
@@ -235,7 +257,8 @@ def test_the_database_keeps_each_promise_about_accesses(library: Library, constr
 def test_the_database_keeps_each_promise_about_what_there_is(library: Library) -> None:
     breaking: list[tuple[str, Any]] = [
         ("withdrawn_says_why", lambda: Dataset.objects.update(withdrawn_at=library.now)),
-        ("a_withdrawn_version_says_why", lambda: Version.objects.update(withdrawn_at=library.now)),
+        ("a_withdrawn_version_says_why", lambda: Version.objects.update(withdrawn_at=library.now, state="withdrawn")),
+        ("a_version_is_published_on_a_day", lambda: Version.objects.update(state="draft")),
         ("a_sha256_has_64_digits", lambda: DatasetFile.objects.update(sha256="abc")),
         ("no_file_is_empty", lambda: DatasetFile.objects.update(size_bytes=0)),
     ]
