@@ -316,10 +316,17 @@ def _file_row(
         "sha256": file.sha256,
         "media_type": file.media_type,
         "rows": file.rows,
-        "columns": file.columns,
+        "columns": _columns(dataset, file),
         "preview": file.preview if dataset.preview_public else None,
         "url": link,
     }
+
+
+def _columns(dataset: Dataset, file: DatasetFile) -> list[dict[str, Any]]:
+    """Columns; their figures only where the owner made them public."""
+    if dataset.preview_public:
+        return file.columns
+    return [{key: value for key, value in column.items() if key != "statistics"} for column in file.columns]
 
 
 def _row(dataset: Dataset) -> dict[str, Any]:

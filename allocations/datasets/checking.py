@@ -127,7 +127,7 @@ def table_look(path: Path, name: str) -> dict[str, Any]:
         return {}
     try:
         done = subprocess.run(
-            [str(python), str(READER), str(path), Path(name).suffix.lower()],
+            [str(python), "-I", str(READER), str(path), Path(name).suffix.lower()],
             capture_output=True,
             text=True,
             timeout=LOOK_S,

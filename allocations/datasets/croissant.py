@@ -68,7 +68,7 @@ def croissant(*, dataset: Dataset, version: Version, files: list[DatasetFile]) -
         "url": base,
         "version": _semantic(version.name),
         "datePublished": version.published_at.date().isoformat() if version.published_at else None,
-        "license": dataset.licence_url or _licence(dataset.licence),
+        "license": licence_url(dataset),
         "keywords": [dataset.domain, *dataset.keywords],
         "citeAs": dataset.citation or f"{dataset.publisher}: {dataset.title}. Version {version.name}. {base}",
         "creator": {"@type": "sc:Organization", "name": dataset.publisher},
@@ -135,5 +135,10 @@ def _semantic(name: str) -> str:
     return ".".join([*parts, "0", "0"][:3]) if all(part.isdigit() for part in parts) else name
 
 
-def _licence(spdx: str) -> str:
-    return spdx if spdx.startswith("LicenseRef-") else f"https://spdx.org/licenses/{spdx}"
+def licence_url(dataset: Dataset) -> str:
+    """The licence as an address."""
+    if dataset.licence_url:
+        return dataset.licence_url
+    return (
+        page_url(dataset.slug) if dataset.licence.startswith("LicenseRef-") else f"https://spdx.org/licenses/{dataset.licence}"
+    )

@@ -1,5 +1,6 @@
 """
-Looks into a table: `python table_look.py FILE .parquet|.csv`, run by the notebook environment's Python, which has pyarrow.
+Looks into a table: `python -I table_look.py FILE .parquet|.csv`, run by the notebook environment's Python, which has pyarrow
+(`-I`: else this folder's modules would hide Python's own of the same name).
 
 Prints rows, columns with statistics, and the first rows as JSON. Reads in batches, so that a large table needs little memory.
 """

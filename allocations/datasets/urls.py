@@ -5,6 +5,9 @@ from . import contribute_views, steward_views, upload_views, views
 app_name = "datasets"
 urlpatterns = [
     path("datasets/", views.dataset_list, name="list"),
+    path("datasets/catalogue.jsonld", views.catalogue_file, name="catalogue"),
+    path("sitemap.xml", views.sitemap, name="sitemap"),
+    path("datasets/<slug:slug>/dcat.jsonld", views.dcat_file, name="dcat"),
     path("datasets/offer/", contribute_views.offer, name="offer"),
     path("datasets/<slug:slug>/", views.detail, name="detail"),
     path("datasets/<slug:slug>/ask/", views.ask, name="ask"),

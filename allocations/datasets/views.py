@@ -18,7 +18,7 @@ from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
 
-from . import agreements, downloads, policies, search, selectors, services, use
+from . import agreements, downloads, exports, policies, search, selectors, services, use
 from .access import AccessDenied, access_check, dataset_published, version_find
 from .croissant import croissant
 from .duo import duo_findings, excludes_enterprises
@@ -229,6 +229,37 @@ def croissant_file(request: HttpRequest, slug: str) -> HttpResponse:  # noqa: AR
     version = version_find(dataset=dataset)
     body = croissant(dataset=dataset, version=version, files=list(version.files.all()))
     return HttpResponse(json.dumps(body, indent=1, ensure_ascii=False), content_type="application/ld+json")
+
+
+@require_GET
+def dcat_file(request: HttpRequest, slug: str) -> HttpResponse:  # noqa: ARG001
+    """The dataset as DCAT, for national catalogues."""
+    dataset = dataset_published(slug=slug)
+    files = list(version_find(dataset=dataset).files.all())
+    body = {"@context": exports.CONTEXT, **exports.dcat_dataset(dataset, files)}
+    return HttpResponse(json.dumps(body, indent=1, ensure_ascii=False), content_type="application/ld+json")
+
+
+@require_GET
+def catalogue_file(request: HttpRequest) -> HttpResponse:
+    """A page of the whole catalogue as DCAT; the Link header names the next."""
+    page = request.GET.get("page", "1")
+    number = int(page) if page.isdigit() and 0 < int(page) < 10_000 else 1
+    rows = selectors.dataset_list()
+    answer = HttpResponse(
+        json.dumps(exports.catalogue(rows, page=number), ensure_ascii=False), content_type="application/ld+json"
+    )
+    if rows.count() > number * exports.CATALOGUE_PAGE:
+        answer["Link"] = f'<{request.build_absolute_uri(request.path)}?page={number + 1}>; rel="next"'
+    return answer
+
+
+@require_GET
+def sitemap(_: HttpRequest) -> HttpResponse:
+    """For search engines."""
+    answer = HttpResponse(exports.sitemap(selectors.dataset_list()), content_type="application/xml")
+    answer["Cache-Control"] = "public, max-age=3600"
+    return answer
 
 
 @require_GET

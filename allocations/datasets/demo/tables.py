@@ -98,13 +98,24 @@ def _write(table: Any, folder: Path, path: str, words: dict[str, str], descripti
         "description": description,
         "rows": len(table),
         "columns": [
-            {"name": name, "type": str(kind), "description": words.get(name, "")} for name, kind in table.dtypes.items()
+            {
+                "name": name,
+                "type": str(kind),
+                "description": words.get(name, ""),
+                "statistics": _statistics(table[name]),
+            }
+            for name, kind in table.dtypes.items()
         ],
         "preview": [
             ["" if str(value) in ("nan", "NaT") else str(value) for value in row]
             for row in table.head(PREVIEW_ROWS).itertuples(index=False)
         ],
     }
+
+
+def _statistics(column: Any) -> dict[str, Any]:
+    said = {"nulls": int(column.isna().sum()), "min": str(column.min()), "max": str(column.max())}
+    return said if column.dtype.kind == "M" else {**said, "mean": f"{column.mean():.6g}"}
 
 
 if __name__ == "__main__":
