@@ -16,7 +16,7 @@ def versions_say_their_state(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('datasets', '0002_search_and_lifecycle'),
+        ('datasets', '0003_datasetuse'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
