@@ -50,6 +50,7 @@ class Figures:
     days_p90: float | None
     by_size: list[Cell]
     by_country: list[Cell]
+    by_sector: list[Cell]
     at: datetime
 
 
@@ -71,7 +72,7 @@ def figures_all(*, at: datetime) -> dict[int | None, Figures]:
     submitted = Counter(dict(rows.values_list("call_id").annotate(n=Count("pk"))))
     by_rule = Counter(dict(published.filter(decisions__automatic=True).values_list("call_id").annotate(n=Count("pk"))))
     firms = Organisation.objects.filter(pk__in={row.organisation_id for row in decided}).prefetch_related("related_firms")
-    kinds = {firm.pk: (firm.country, str(firm.size.size)) for firm in firms}
+    kinds = {firm.pk: (firm.country, str(firm.size.size), firm.get_sector_display() or "not said") for firm in firms}
     found: dict[int | None, Figures] = {None: _figures(decided, kinds, submitted.total(), by_rule.total(), at)}
     for call in submitted:
         of_call = [row for row in decided if row.call_id == call]
@@ -90,7 +91,9 @@ class Row(NamedTuple):
     organisation_id: int
 
 
-def _figures(rows: Sequence[Row], kinds: Mapping[int, tuple[str, str]], submitted: int, by_rule: int, at: datetime) -> Figures:
+def _figures(
+    rows: Sequence[Row], kinds: Mapping[int, tuple[str, str, str]], submitted: int, by_rule: int, at: datetime
+) -> Figures:
     awarded = sum(row.outcome == Outcome.AWARDED for row in rows)
     spans = (row.decided_at - row.submitted_at for row in rows if row.decided_at and row.submitted_at)
     days = sorted(span.total_seconds() / 86_400 for span in spans)
@@ -104,6 +107,7 @@ def _figures(rows: Sequence[Row], kinds: Mapping[int, tuple[str, str]], submitte
         days_p90=_percentile(days, 90) if enough else None,
         by_size=_cells((kinds[row.organisation_id][1], row.outcome) for row in rows),
         by_country=_cells((kinds[row.organisation_id][0], row.outcome) for row in rows),
+        by_sector=_cells((kinds[row.organisation_id][2], row.outcome) for row in rows),
         at=at,
     )
 

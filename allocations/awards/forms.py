@@ -44,6 +44,9 @@ class DecideForm(forms.Form):
             widget=forms.Textarea(attrs={"rows": 5}),
             help_text="The applicant reads exactly this. If you give less than was asked for, say why.",
         )
+        self.fields["hold"] = forms.BooleanField(
+            label="Hold it: publish later, together with the others of its call", required=False
+        )
 
     def _several(self, name: str, label: str, offered: list[str], chosen: list[str], *, required: bool = False) -> None:
         self.fields[name] = forms.MultipleChoiceField(

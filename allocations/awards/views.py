@@ -79,7 +79,8 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
             field = refusal.facts.get("field", "")
             form.add_error(field if field in form.fields else None, refusal.message)
         else:
-            messages.success(request, f"{application.code} is decided; the applicant was told by mail.")
+            told = "it goes out with the others" if form.cleaned_data["hold"] else "the applicant was told by mail"
+            messages.success(request, f"{application.code} is decided; {told}.")
             return redirect("awards:letter", code=code)
     context = {"application": application, "form": form, "rules": application.version.rules, "pools": selectors.pools()}
     return render(request, "awards/decide.html", context, status=422)
@@ -88,10 +89,10 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
 def _decide(application: Application, given: dict[str, Any], *, by: User) -> None:
     now = timezone.now()
     if given["outcome"] == "reject":
-        services.application_reject(application=application, reason=given["reason"], by=by, at=now)
+        services.application_reject(application=application, reason=given["reason"], by=by, at=now, hold=given["hold"])
         return
     terms = Terms(given["credits"], given["months"] or 0, given["resources"], given.get("datasets", []))
-    services.application_award(application=application, terms=terms, reason=given["reason"], by=by, at=now)
+    services.application_award(application=application, terms=terms, reason=given["reason"], by=by, at=now, hold=given["hold"])
 
 
 @login_required

@@ -5,7 +5,7 @@ from __future__ import annotations
 from allocations.applications.models import Application
 from portal.accounts.models import User
 from portal.core.errors import NotAllowed, NotYours
-from portal.organisations.models import Membership
+from portal.organisations.models import Membership, Organisation
 
 from .models import Review
 from .states import Conflict
@@ -44,6 +44,11 @@ def conflicts_proposed(*, application: Application, reviewer: User) -> list[tupl
     telling = domain not in PUBLIC_DOMAINS and not domain.endswith(".example")  # a name reserved for demonstrations
     if telling and domain in {email.rpartition("@")[2].lower() for email in team}:
         found.append((Conflict.EMPLOYER, f"somebody of {application.organisation} has an address at {domain} as well"))
+    firms = Organisation.objects.filter(memberships__user=reviewer, memberships__left_at__isnull=True)
+    sector = application.organisation.sector
+    if sector and firms.filter(sector=sector).exclude(pk=application.organisation_id).exists():
+        words = f"your enterprise works in the same sector ({application.organisation.get_sector_display()})"
+        found.append((Conflict.COMPETITOR, words))
     theirs = Membership.objects.filter(user=reviewer).values_list("organisation_id", flat=True)
     shared = Membership.objects.filter(organisation_id__in=list(theirs), user__email__in=team).exclude(user=reviewer)
     if shared.exists():

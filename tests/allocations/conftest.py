@@ -3,10 +3,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.programme import Programme
 from tests.support.programme import programme as made
+
+# A machine that is busy with other things is no falsifying example.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

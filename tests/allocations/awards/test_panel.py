@@ -163,3 +163,12 @@ def test_the_panel_asks_as_many_questions_of_the_database_whatever_the_rows(
         officer.get("/queue/panel/build/")
     with django_assert_max_num_queries(15):
         officer.get("/queue/")
+
+
+def test_a_single_decision_may_be_held_as_well(programme: Programme) -> None:
+    row = programme.judged()
+    officer = browser(programme.officer)
+    given = {"outcome": "award", "credits": "10", "months": "3", "resources": ["cpu"], "reason": "Sound.", "hold": "on"}
+    officer.post(f"/applications/{row.code}/decide/", given)
+    row.refresh_from_db()
+    assert (row.state, row.published_at, programme.left(), Allocation.objects.count()) == (S.DECIDED, None, 990, 0)

@@ -177,3 +177,25 @@ def test_an_officer_records_steps_on_the_page(programme: Programme) -> None:
     founder.force_login(programme.founder)
     assert founder.post(f"{at}step/", {"key": "admin", "passed": "1", "note": "x"}).status_code == 403
     assert programme.award(row).credits
+
+
+# --- conflicts that the portal proposes -----------------------------------------------------------------------------------
+def test_a_shared_sector_or_mail_domain_is_proposed_as_a_conflict(programme: Programme) -> None:
+    from allocations.reviews.policies import conflicts_proposed
+    from allocations.reviews.states import Conflict
+    from tests.support import portal
+
+    row = programme.sent()
+    reviewer = programme.reviewers[0]
+    assert [kind for kind, _ in conflicts_proposed(application=row, reviewer=reviewer)] == [Conflict.EMPLOYER]  # example.org
+    programme.founder.email, programme.colleague.email = "founder@savanna.test", "colleague@savanna.test"
+    programme.founder.save()
+    programme.colleague.save()
+    assert conflicts_proposed(application=row, reviewer=reviewer) == []
+    own = portal.firm(reviewer, at=programme.now, sector="C")
+    assert conflicts_proposed(application=row, reviewer=reviewer) == []
+    row.organisation.sector = "C"
+    assert [kind for kind, _ in conflicts_proposed(application=row, reviewer=reviewer)] == [Conflict.COMPETITOR]
+    own.sector = "A"
+    own.save()
+    assert conflicts_proposed(application=row, reviewer=reviewer) == []
