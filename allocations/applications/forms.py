@@ -208,7 +208,8 @@ def _amount_fields(rules: CallDocument) -> dict[str, forms.Field]:
             UNIT + unit.key,
             label=unit.words,
             required=len(amounts.units) == 1,
-            help_text=f"From {plain(unit.least)} to {plain(unit.most)}; each is {plain(unit.credits_each)} credits.",
+            help_text=f"From {plain(unit.least)} to {plain(unit.most)}; one is {plain(unit.credits_each)} "
+            + ("credit." if unit.credits_each == 1 else "credits."),
             widget=forms.RadioSelect(choices=tiers) if tiers else forms.TextInput(attrs=decimal),
         )
     if fields:

@@ -17,5 +17,6 @@ class AwardsConfig(AppConfig):
         registry.card("dashboard", "allocations.awards.cards.on_dashboard", order=4)
         registry.card("application", "allocations.awards.cards.decision_on_application", order=5)
         registry.card("application", "allocations.awards.cards.deciding_on_application", order=30)
+        registry.card("application", "allocations.awards.cards.rest_on_application", order=6)
         registry.sweep("allocations.awards.rests.rests_return", every_s=600)
         registry.sweep("allocations.awards.automatic.decide_due", every_s=10)

@@ -14,6 +14,7 @@ from allocations.applications.states import Outcome, S, Turn
 from . import appeals, selectors
 from .figures import figures
 from .forms import DecideForm
+from .models import Rest
 
 
 def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
@@ -67,3 +68,14 @@ def embargo_on_application(request: HttpRequest, *, application: Application) ->
     if application.outcome != Outcome.AWARDED or not may_officiate(user=user, application=application):
         return None
     return "awards/card_embargo.html", {}
+
+
+def rest_on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """An award in parts: what is still set aside; for officers the button that grants it."""
+    allocation = application.allocation if application.published_at else None
+    rest = Rest.objects.filter(allocation=allocation).select_related("by").first() if allocation else None
+    if rest is None:
+        return None
+    user: Any = request.user
+    may_grant = may_officiate(user=user, application=application) and rest.ended_at is None
+    return "awards/card_rest.html", {"rest": rest, "allocation": allocation, "may_grant": may_grant}

@@ -8,5 +8,4 @@ class CallsConfig(AppConfig):
         from portal.web.registry import registry
 
         registry.menu("Calls", "calls:list", order=40, public=True)
-        registry.menu("Edit calls", "calls:staff", order=42, role="officer")
         registry.seed("allocations.calls.seeds.seed", order=32)

@@ -95,7 +95,8 @@ def _priced(hours: Decimal, credits_hour: Decimal, working: list[str], warnings:
 
 def _up(number: Decimal) -> Decimal:
     """Rounded up to a tenth, so that an estimate never asks for less than it found."""
-    return min(number, HOURS_MAX * HOURS_MAX).quantize(Decimal("0.1"), rounding=ROUND_CEILING)
+    tenths = min(number, HOURS_MAX * HOURS_MAX).quantize(Decimal("0.1"), rounding=ROUND_CEILING)
+    return tenths.quantize(Decimal(1)) if tenths == tenths.to_integral_value() else tenths
 
 
 def _power(number: Decimal) -> str:

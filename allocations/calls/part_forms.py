@@ -19,6 +19,49 @@ from .places import ABOUT
 LONG = ("description", "summary", "why", "help", "words", "acknowledgement")
 PAIR_HELP = "One a line: key | words"
 FEW = 40
+# Where the name of a field does not say enough by itself.
+LABELS = {
+    "key": "Short key",
+    "label": "What the applicant reads",
+    "help": "Help below it",
+    "why": "Why this rule is there",
+    "words": "In words",
+    "show_if": "Asked only when",
+    "when": "When",
+    "any_of": "Any of",
+    "all_of": "All of",
+    "words_max": "At most so many words",
+    "number_min": "Least number",
+    "number_max": "Largest number",
+    "credits_min": "Least credits",
+    "credits_max": "Most credits",
+    "credits_from": "From so many credits on",
+    "credits_each": "Credits for one",
+    "applications_max": "At most so many applications",
+    "reviews_each": "Reviews by each applicant",
+    "percent_paid": "Per cent paid by the enterprise",
+    "percent_min": "Least score in per cent",
+    "percent_from": "From so many per cent of the score",
+    "score_max": "Highest score",
+    "holidays_of": "Holidays of which country",
+    "promise_working_days": "Answer within so many working days",
+    "appeal_days": "Days to appeal",
+    "ai_screening": "Ask the EU AI Act questions",
+    "size_mb_max": "At most so many MB",
+    "fewer_than": "Fewer than",
+    "years_below": "Less than so many years",
+    "below_eur": "Less than so many euro",
+    "text": "One line of text",
+    "yes_no": "Yes or no",
+    "choices": "Choices",
+}
+HELP = {
+    "key": "Small letters, numbers and _; programs know it by this. It should not change once people applied.",
+    "why": "Applicants read it beside the rule.",
+    "pool": "For example pool:build.",
+    "holidays_of": "Two letters, for example BE.",
+    "resources": "Short names of machines.",
+}
 
 
 class PartForm(forms.Form):
@@ -32,10 +75,10 @@ class PartForm(forms.Form):
         for name, info in fields_shown(model):
             if _bare(info.annotation) is ShowIf:
                 self.fields[f"{name}-key"] = forms.CharField(
-                    label=f"{_words(name)}: key of the question", required=info.is_required()
+                    label=f"{name_words(name)}: key of the question", required=info.is_required()
                 )
                 self.fields[f"{name}-any_of"] = forms.CharField(
-                    label=f"{_words(name)}: was answered",
+                    label=f"{name_words(name)}: was answered",
                     required=info.is_required(),
                     help_text="One answer a line; write yes or no for a question of that kind.",
                     widget=forms.Textarea(attrs={"rows": 2}),
@@ -92,9 +135,9 @@ def _elsewhere(info: FieldInfo) -> bool:
 def _field(name: str, info: FieldInfo) -> forms.Field:
     bare = _bare(info.annotation)
     common: dict[str, Any] = {
-        "label": _words(name),
-        "required": info.is_required(),
-        "help_text": info.description or "",
+        "label": name_words(name),
+        "required": info.is_required() or (get_origin(bare) is Literal and not _nullable(info.annotation)),
+        "help_text": _sentence(info.description or HELP.get(name, "")),
     }
     made = {Literal: _literal_field, list: _list_field, dict: _dict_field}.get(get_origin(bare))
     if made is not None:
@@ -112,7 +155,7 @@ def _field(name: str, info: FieldInfo) -> forms.Field:
 
 
 def _literal_field(bare: Any, common: dict[str, Any]) -> forms.Field:
-    return forms.ChoiceField(choices=[(str(one), _words(str(one))) for one in get_args(bare)], **common)
+    return forms.ChoiceField(choices=[(str(one), name_words(str(one))) for one in get_args(bare)], **common)
 
 
 def _dict_field(_: Any, common: dict[str, Any]) -> forms.Field:
@@ -123,7 +166,7 @@ def _dict_field(_: Any, common: dict[str, Any]) -> forms.Field:
 def _list_field(bare: Any, common: dict[str, Any]) -> forms.Field:
     inner = _bare(get_args(bare)[0])
     if get_origin(inner) is Literal and len(get_args(inner)) <= FEW:
-        choices = [(one, _words(one)) for one in get_args(inner)]
+        choices = [(one, name_words(one)) for one in get_args(inner)]
         return forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
     words = PAIR_HELP if get_origin(inner) is tuple else "One a line."
     text = f"{common['help_text']} {words}".strip()
@@ -191,6 +234,11 @@ def _pair(line: str) -> tuple[str, str]:
     return key.strip(), words.strip()
 
 
-def _words(name: str) -> str:
-    text = name.replace("_", " ")
+def _sentence(words: str) -> str:
+    """A description as a sentence of its own."""
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '?')) or not words else '.'}"
+
+
+def name_words(name: str) -> str:
+    text = LABELS.get(name, name).replace("_", " ")
     return text[:1].upper() + text[1:]

@@ -24,11 +24,11 @@ from .document import CallDocument
 from .forms import BeginForm, PauseForm, PublishForm
 from .intake import intake_state
 from .models import Call, CallDraft
-from .part_forms import PartForm
+from .part_forms import PartForm, fields_shown, name_words
 from .places import PLACES, Place, content_at, place_find
 from .presets import preset_document, preset_get, preset_list
 
-PAGE = 25
+PAGE, SUMMARY_MAX = 25, 240
 EMPTY: dict[str, Any] = {"title": "", "summary": "", "form": [], "eligibility": [], "promise_working_days": 10}
 
 
@@ -122,12 +122,48 @@ def _place_row(draft: CallDraft, place: Place, wrong: list[editing.Problem]) -> 
     items = [_item_words(item) for item in content or []] if place.shape == "many" else []
     parent = place.path.rpartition(".")[0]
     possible = not parent or isinstance(draft.document.get(parent), dict) or parent == "duties"
-    return {"place": place, "items": items, "there": content is not None, "wrong": mine, "possible": possible}
+    summary = "" if place.shape == "many" else _summary(content, place)
+    return {
+        "summary": summary,
+        "place": place,
+        "items": items,
+        "there": content is not None,
+        "wrong": mine,
+        "possible": possible,
+    }
+
+
+def _rule_words(item: dict[str, Any]) -> str:
+    """A rule of eligibility as applicants read it; unfinished ones by their kind."""
+    place = place_find("eligibility")
+    try:
+        return str(place.model(item["kind"]).model_validate(item).words) if place else ""  # type: ignore[attr-defined]
+    except ValidationError:
+        return str(item["kind"]).replace("_", " ")
+
+
+def _summary(content: Any, place: Place) -> str:
+    """What a place holds, in a line: everything that differs from how it begins."""
+    if not isinstance(content, dict):
+        return ""
+    parts = []
+    for name, info in fields_shown(place.models[0]):
+        value = content.get(name)
+        default = None if info.is_required() else info.get_default(call_default_factory=True)
+        dull = str(value) == str(default) and name != "kind"
+        if value in (None, "", [], False) or dull or name in ("sources", "description"):
+            continue
+        shown = ", ".join(str(one) for one in value[:6]) if isinstance(value, list) else str(value)
+        parts.append(f"{name_words(name)}: {shown.replace('_', ' ') if name in ('kind', 'formula', 'control') else shown}")
+    text = " · ".join(parts)
+    return text if len(text) <= SUMMARY_MAX else text[:SUMMARY_MAX].rsplit(" ", 1)[0] + " …"
 
 
 def _item_words(item: Any) -> str:
     if not isinstance(item, dict):
         return str(item)
+    if "why" in item and "kind" in item:
+        return _rule_words(item)
     words = item.get("label") or item.get("title") or item.get("words") or item.get("pool") or ""
     kind = str(item.get("kind") or item.get("key") or "").replace("_", " ")
     rest = item.get("any_of") or item.get("calls") or ""

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from portal.accounts.models import Role
 from portal.organisations.size_class import size_class
 
 from . import selectors
@@ -23,7 +24,12 @@ def calls_list(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     calls = [(call, call.rules, call.badge(now)) for call in selectors.call_list_public()]
     calls.sort(key=lambda row: row[0].intake(now).open, reverse=True)
-    return render(request, "calls/list.html", {"calls": calls})
+    return render(request, "calls/list.html", {"calls": calls, "staff": _staff(request)})
+
+
+def _staff(request: HttpRequest) -> bool:
+    user: Any = request.user
+    return user.is_authenticated and Role.OFFICER in user.role_set
 
 
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
@@ -33,7 +39,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     return render(
         request,
         "calls/detail.html",
-        {"call": call, "rules": call.rules, "badge": call.badge(now), "open": call.intake(now).open},
+        {"call": call, "rules": call.rules, "badge": call.badge(now), "open": call.intake(now).open, "staff": _staff(request)},
     )
 
 

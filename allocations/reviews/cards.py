@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from allocations.applications.models import Application
 from allocations.applications.policies import may_officiate
@@ -12,6 +13,7 @@ from allocations.applications.states import S as ApplicationS
 
 from . import selectors
 from .forms import AssignForm
+from .pool import candidates
 from .ranking import threshold_findings, tier_of
 from .scoring import average, divergent, total
 from .states import S
@@ -48,7 +50,7 @@ def on_application(request: HttpRequest, *, application: Application) -> tuple[s
         "below": [found.reason for found in threshold_findings(rules, handed) if not found.passes],
         "tier": tier_of(rules, average(rules.criteria, handed)),
         "all_in": selectors.all_in(application, reviews),
-        "assign": AssignForm(selectors.reviewers_for(application), rules.reviewers) if asking else None,
+        "assign": AssignForm(candidates(application, today=timezone.now().date()), rules.reviewers) if asking else None,
         "resume": bool(reviews) and application.state == ApplicationS.SUBMITTED,
     }
 

@@ -5,19 +5,19 @@ from typing import Any
 from django import forms
 
 from allocations.calls.document import Criterion
-from portal.accounts.models import User
 from portal.core.quantities import BadQuantity, credits_parse, credits_text
 
 from .models import Review
+from .pool import LOAD_DEFAULT, SECTOR_WORDS, Candidate
 from .states import CONFLICT_WORDS
 
 
 class AssignForm(forms.Form):
     """Whom to ask."""
 
-    def __init__(self, people: list[User], wanted: int, data: Any = None) -> None:
+    def __init__(self, people: list[Candidate], wanted: int, data: Any = None) -> None:
         super().__init__(data)
-        choices = [(str(p.pk), f"{p} · {_load(getattr(p, 'load', 0))}") for p in people]
+        choices = [(str(one.person.pk), one.label) for one in people]
         self.fields["reviewers"] = forms.MultipleChoiceField(
             label="Reviewers", choices=choices, widget=forms.CheckboxSelectMultiple, help_text=f"This call wants {wanted}."
         )
@@ -107,11 +107,25 @@ def _criterion_fields(criterion: Criterion) -> tuple[forms.Field, forms.Field]:
     return score, reason
 
 
-def _load(waiting: int) -> str:
-    return "nothing waiting" if not waiting else f"{waiting} waiting"
-
-
 class ReopenForm(forms.Form):
     """Why a review is opened again."""
 
     reason = forms.CharField(label="Why is it opened again?", max_length=1000)
+
+
+class ProfileForm(forms.Form):
+    """What a reviewer knows, and how much they take on."""
+
+    sectors = forms.MultipleChoiceField(
+        label="Sectors you know",
+        choices=list(SECTOR_WORDS.items()),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    words = forms.CharField(
+        label="What else you know", required=False, max_length=300, help_text="For example: time series, language models."
+    )
+    load_max = forms.IntegerField(
+        label="At most so many reviews at once", min_value=0, max_value=50, initial=LOAD_DEFAULT, help_text="0 for none."
+    )
+    away_until = forms.DateField(label="Away until", required=False, widget=forms.DateInput(attrs={"type": "date"}))

@@ -111,3 +111,22 @@ class Draw(models.Model):
 
     def __str__(self) -> str:
         return f"{self.call_id}: {self.tier}"
+
+
+class ReviewerProfile(models.Model):
+    """What a reviewer knows about, how much they take on at once, and until when they are away."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reviewer_profile")
+    sectors = models.JSONField(default=list, help_text="sections of NACE, as enterprises have them")
+    words = models.CharField(max_length=300, blank=True)
+    load_max = models.PositiveSmallIntegerField(default=5)
+    away_until = models.DateField(null=True, blank=True)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="reviews_a_load_is_between_none_and_fifty", condition=Q(load_max__lte=50)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}"

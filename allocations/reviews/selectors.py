@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 
 from allocations.applications.models import Application
 from allocations.applications.states import S as ApplicationS
@@ -86,12 +86,3 @@ def others_of(review: Review) -> list[Review] | None:
     if rules is not None and not rules.blind:
         return others
     return others if all_in(review.application, rows) else None
-
-
-def reviewers_for(application: Application) -> list[User]:
-    """Everybody in the pool who could be asked, those with the least to do first."""
-    asked = Review.objects.filter(application=application).values("reviewer_id")
-    inside = application.organisation.memberships.values("user_id")
-    load = Count("reviews", filter=Q(reviews__state__in=WAITING))
-    people = User.objects.filter(roles__role=Role.REVIEWER, is_active=True).exclude(pk__in=asked).exclude(pk__in=inside)
-    return list(people.annotate(load=load).order_by("load", "full_name", "pk")[:200])

@@ -21,6 +21,7 @@ from portal.core.errors import Malformed, Refusal
 
 from . import policies
 from .models import Review
+from .pool import check_has_room
 from .scoring import scores_check, scores_read, total
 from .selectors import reviews_of
 from .states import WAITING, Actor, Conflict, S, check_transition
@@ -32,7 +33,7 @@ def reviewers_assign(*, application: Application, reviewers: Sequence[User], by:
     Ask people to review; the application goes into review. People asked already stay as they are.
 
     :raises NotAllowed: not an officer, an officer of the applicant's own, or somebody who cannot review it
-    :raises Refusal: `no_reviewers`, `without_review`, `move_not_allowed`
+    :raises Refusal: `no_reviewers`, `without_review`, `reviewer_full`, `reviewer_away`, `move_not_allowed`
     """
     check_may_officiate(user=by, application=application)
     rules = application.version.rules.review
@@ -44,6 +45,7 @@ def reviewers_assign(*, application: Application, reviewers: Sequence[User], by:
         raise Refusal("no_reviewers", f"Choose reviewers; this call wants {rules.reviewers}.", status=422)
     for person in new:
         policies.check_may_be_assigned(user=person, application=application)
+    check_has_room(people=new, today=at.date())
     if application.state != ApplicationS.IN_REVIEW:
         applications.application_move(
             application=application, new=ApplicationS.IN_REVIEW, actor=ApplicationActor.OFFICER, at=at

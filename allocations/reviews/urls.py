@@ -5,6 +5,7 @@ from . import views
 app_name = "reviews"
 urlpatterns = [
     path("reviews/", views.review_list, name="list"),
+    path("reviews/profile/", views.profile, name="profile"),
     path("reviews/<int:pk>/", views.detail, name="detail"),
     path("reviews/<int:pk>/declare/", views.declare, name="declare"),
     path("reviews/<int:pk>/save/", views.save, name="save"),

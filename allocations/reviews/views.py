@@ -20,8 +20,9 @@ from portal.accounts.policies import check_role
 from portal.core.errors import NotYours, Refusal
 
 from . import policies, selectors, services
-from .forms import AssignForm, ConflictForm, ReopenForm, ReviewForm
+from .forms import AssignForm, ConflictForm, ProfileForm, ReopenForm, ReviewForm
 from .models import Review
+from .pool import candidates, profile_of, profile_save
 from .states import S
 from .steps import step_record
 
@@ -168,12 +169,15 @@ def assign(request: HttpRequest, code: str) -> HttpResponse:
     """Officer: ask reviewers."""
     user: Any = request.user
     application = application_get_for_user(user=user, code=code)
-    people = selectors.reviewers_for(application)
+    people = candidates(application, today=timezone.now().date())
     rules = application.version.rules.review
     form = AssignForm(people, rules.reviewers if rules else 0, request.POST)
     chosen = form.cleaned_data["reviewers"] if form.is_valid() else []
     services.reviewers_assign(
-        application=application, reviewers=[p for p in people if str(p.pk) in chosen], by=user, at=timezone.now()
+        application=application,
+        reviewers=[one.person for one in people if str(one.person.pk) in chosen],
+        by=user,
+        at=timezone.now(),
     )
     messages.success(request, "The reviewers were asked by mail.")
     return redirect("applications:detail", code=code)
@@ -216,6 +220,20 @@ def reopen(request: HttpRequest, pk: int) -> HttpResponse:
     reason = form.cleaned_data["reason"] if form.is_valid() else ""
     services.review_reopen(review=review, reason=reason, by=user, at=timezone.now())
     return redirect("applications:detail", code=review.application.code)
+
+
+@login_required
+def profile(request: HttpRequest) -> HttpResponse:
+    """A reviewer says what they know, how much they take on, and when they are away."""
+    user: Any = request.user
+    kept = profile_of(user=user)
+    names = ("sectors", "words", "load_max", "away_until")
+    form = ProfileForm(request.POST or None, initial={name: getattr(kept, name) for name in names})
+    if request.method == "POST" and form.is_valid():
+        profile_save(by=user, at=timezone.now(), **form.cleaned_data)
+        messages.success(request, "Kept. Officers see it when they choose reviewers.")
+        return redirect("reviews:list")
+    return render(request, "reviews/profile.html", {"form": form}, status=422 if form.errors else 200)
 
 
 def _own(user: Any, pk: int) -> Review:

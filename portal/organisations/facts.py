@@ -235,4 +235,6 @@ def _note(
 
 
 def _words(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     return "" if value is None else str(value)[:200]

@@ -57,8 +57,8 @@ def test_the_page_works_it_out_without_signing_in(settings_plain: None) -> None:
     client = Client(headers={"host": settings.PORTAL_HOST})
     query = "by=runs&runs-runs=20&runs-hours_each=2&runs-devices=1&runs-overhead_percent=25&runs-credits_hour=6"
     page = client.get(f"/calls/estimate/?{query}").content.decode()
-    assert "50.0 hours" in page
-    assert "300.0 credits" in page
+    assert "50 hours" in page
+    assert "300 credits" in page
     wrong = client.get("/calls/estimate/?by=runs&runs-runs=-3").content.decode()
     assert "errorlist" in wrong
     for hostile in ("by=model&model-device=abacus", "by=runs&runs-runs=1e99", "by=\x00"):
