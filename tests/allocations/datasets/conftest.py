@@ -52,7 +52,7 @@ class Library:
     def version(self, dataset: Dataset, name: str, body: bytes = b"a,b\n1,2\n") -> None:
         """Publish one more version."""
         version = publishing.version_create(dataset=dataset, name=name, notes="", by=None, at=self.now)
-        facts = publishing.FileFacts("table.csv", rows=1, columns=[{"name": "a", "type": "int64"}], preview=[["1", "2"]])
+        facts = publishing.FileFacts("table.csv", rows=1, columns=[{"name": "kelvin", "type": "int64"}], preview=[["1", "2"]])
         publishing.file_add(version=version, facts=facts, source=io.BytesIO(body))
         publishing.version_publish(version=version, by=None, at=self.now)
 

@@ -53,7 +53,7 @@ def test_search_finds_words_beginnings_and_columns_the_title_first(library: Libr
     assert found("rain") == ["rain", "maize"]
     assert found("RAINF") == ["rain"]
     assert found("kenya rain") == ["rain"]
-    assert found("a") != []  # a column's name, and beginnings
+    assert "rain" in found("kelv")  # the beginning of a column's name
     assert found("weather") == ["rain"]
     assert found("nothing of this") == []
     for trick in ('"', "'; DROP TABLE", "rain*)", "NEAR(", "\x00", "%", "AND OR NOT", "*" * 300):
