@@ -16,7 +16,7 @@ from portal.organisations.policies import MAY_APPLY
 
 from . import policies, search
 from .models import Access, Agreement, Dataset, Version
-from .states import A, V
+from .states import A, AccessClass, V
 
 
 def dataset_choices() -> list[tuple[str, str, str]]:
@@ -103,8 +103,8 @@ def queue_for_steward(*, user: User) -> QuerySet[Access]:
 
 
 def granted_for_steward(*, user: User) -> QuerySet[Access]:
-    """Grants on this steward's datasets, newest first."""
-    rows = Access.objects.filter(dataset__in=_stewarded(user), state=A.GRANTED)
+    """Grants on this steward's datasets, newest first. Open ones are left out: there is nothing to end."""
+    rows = Access.objects.filter(dataset__in=_stewarded(user), state=A.GRANTED).exclude(dataset__access_class=AccessClass.OPEN)
     return rows.select_related("dataset", "allocation__organisation", "asked_by").order_by("-pk")
 
 

@@ -23,6 +23,7 @@ def one_lines(dataset: Dataset, version: Version, files: list[DatasetFile]) -> l
         ("pandas", f'pd.{verb}("{where}")'),
         ("Dask", f'dd.{"read_parquet" if parts else verb}("{many}")'),
         ("polars", f'pl.{verb}(commons.path("{where}"))'),
+        ("Terminal", f"commons get {where}"),
         ("R", f'# first, in a terminal: commons get {where}\n{in_r}("{_name(table.path)}")'),
     ]
     if verb == "read_parquet":

@@ -81,6 +81,12 @@ def get(mapping: dict[str, Any], key: str) -> Any:
     return mapping.get(key)
 
 
+@register.filter
+def begins(path: str, start: str) -> bool:
+    """Whether a path lies below an address: the menu marks where one is."""
+    return path.startswith(start)
+
+
 @register.inclusion_tag("web/components/badge.html")
 def badge(state: Any) -> dict[str, Any]:
     """A state badge: `state` is an object with label, tone and icon (see each room's states.py)."""
