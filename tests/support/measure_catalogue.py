@@ -14,26 +14,8 @@ import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.config.settings")
 WORDS = [
-    "solar",
-    "wind",
-    "rain",
-    "maize",
-    "soil",
-    "meter",
-    "grid",
-    "roof",
-    "river",
-    "price",
-    "fish",
-    "cattle",
-    "road",
-    "light",
-    "noise",
-    "water",
-    "heat",
-    "crop",
-    "port",
-    "ship",
+    *("solar", "wind", "rain", "maize", "soil", "meter", "grid", "roof", "river", "price"),
+    *("fish", "cattle", "road", "light", "noise", "water", "heat", "crop", "port", "ship"),
 ]
 PAGES = {
     "first page": "/datasets/",
