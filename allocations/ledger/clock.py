@@ -29,8 +29,9 @@ def holds_expire(*, at: datetime) -> int:
 
 def _expire(hold_id: str, *, at: datetime) -> int:
     book, held, _ = lock_hold(hold_id, transfer="")
-    # Looked at again under the lock: it may have been sent or settled meanwhile.
-    if not Hold.objects.filter(pk=hold_id, state=HoldState.OPEN, expires_at__lte=at).exists():
+    # Looked at again, and locked: whoever is about to send it waits for us and then finds it closed, or was first.
+    due = Hold.objects.select_for_update(of=("self",)).filter(pk=hold_id, state=HoldState.OPEN, expires_at__lte=at)
+    if due.first() is None:
         return 0
     void_write(book, held, id=f"{hold_id}:expired", at=at, reason=EXPIRED, explanation=None, by="")
     drain_if_closing(book, at=at, by="")

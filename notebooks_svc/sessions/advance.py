@@ -78,10 +78,11 @@ def _session_to_sent(session: Session, *, at: datetime) -> None:
         return
     try:
         with transaction.atomic():
-            ledger.hold_mark_sent(id=session.pk)
+            # The session's row before its hold, as withdrawing does: two who meet here wait for each other in one order.
             marked = Session.objects.filter(pk=session.pk, sent_at=None, target_state=Target.READY).update(sent_at=at)
             if not marked:
                 raise _Overtaken
+            ledger.hold_mark_sent(id=session.pk)
             session.sent_at = at
             session_move(session, S.QUEUED, Actor.PORTAL)
             note_add(session, f"Sent to {session.resource}.", at=at)

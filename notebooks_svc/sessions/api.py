@@ -8,18 +8,19 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Schema, Status
+from pydantic import AwareDatetime
 
 from allocations.catalogue.carbon import intensity
-from allocations.catalogue.models import Resource
+from allocations.catalogue.models import Resource, Site
 from allocations.catalogue.selectors import profile_list, resource_list
 from allocations.projects import selectors as projects_read
 from allocations.projects.states import S as AllocationState
 from portal.api.paging import PageAsk, page
 from portal.api.root import caller
-from portal.core.errors import Refusal
+from portal.core.errors import NotYours, Refusal
 from portal.core.quantities import credits_text
 
-from . import clusters, policies, selectors, services
+from . import clusters, outages, policies, selectors, services
 from .doors.agent import AgentUnreachable, agent_door
 from .doors.hub import HubUnreachable, hub_door
 from .estimates import STARTS_IN_S
@@ -224,6 +225,27 @@ def cluster_stop(request: HttpRequest, id: str) -> dict[str, Any]:
     clusters.cluster_stop(cluster=cluster, by=caller(request), reason="person", at=timezone.now())
     cluster.refresh_from_db()
     return cluster_row(cluster)
+
+
+class OutageIn(Schema):
+    """From when to when a site was not of use, and why: it will stand on every statement it touches."""
+
+    begin: AwareDatetime
+    end: AwareDatetime
+    reason: str
+
+
+@router.post("/sites/{slug}/outages", response={201: dict[str, Any]})
+def outage_declare(request: HttpRequest, slug: str, body: OutageIn) -> Status[dict[str, Any]]:
+    """An officer declares an outage that is over: nothing of that time is charged, and what was charged is refunded."""
+    site = Site.objects.filter(slug=slug).first()
+    if site is None:
+        raise NotYours("site")
+    refunded = outages.outage_declare(
+        site=site, begin=body.begin, end=body.end, reason=body.reason, by=caller(request), at=timezone.now()
+    )
+    items = [{"id": id, "refunded": credits_text(amount)} for id, amount in refunded.items()]
+    return Status(201, {"site": slug, "begin": body.begin, "end": body.end, "reason": body.reason, "refunded": items})
 
 
 def server_url(session: Session) -> str:

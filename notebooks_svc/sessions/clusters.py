@@ -80,6 +80,10 @@ def _check_no_other(session: Session) -> None:
 
 @transaction.atomic
 def _grant_write(session: Session, *, seconds: int, lease_end: datetime, at: datetime) -> Cluster:
+    # Under the session's lock, taken before the account's as settling does: it may have been stopped since it was looked at.
+    row = Session.objects.select_for_update().get(pk=session.pk)
+    if row.state != S.READY or row.target_state != Target.READY or row.deadline != lease_end:
+        raise Refusal("session_not_running", "The session was stopped or extended just now. Try again.")
     rate = session.worker_rate_per_hour
     workers = session.workers_max
     while (
@@ -140,6 +144,8 @@ def cluster_claim(*, id: str, gateway_name: str, at: datetime) -> None:
             return
         if cluster.state != ClusterState.GRANTED or cluster.target_state != Target.READY:
             raise Refusal("cluster_over", "This grant is over.")
+        if Session.objects.filter(pk=cluster.session_id).exclude(state=S.READY, target_state=Target.READY).exists():
+            raise Refusal("cluster_over", "Its session has ended.")
         ledger.hold_mark_sent(id=cluster.hold)
         Cluster.objects.filter(pk=id).update(
             state=ClusterState.RUNNING, gateway_name=gateway_name, claimed_at=at, due_at=at + ROLL_EVERY

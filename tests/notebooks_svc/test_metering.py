@@ -11,6 +11,7 @@ from allocations.ledger.models import Transfer
 from allocations.ledger.selectors import balance
 from allocations.projects import services as projects
 from allocations.usage.models import UsageRecord
+from allocations.usage.sources import Source
 from notebooks_svc.metering.counting import SITE_FAULTS, Counted, Evidence, seconds_counted
 from notebooks_svc.sessions import clusters, outages, services, settling
 from notebooks_svc.sessions.doors.agent import AgentUnreachable
@@ -403,4 +404,102 @@ def test_what_runs_beyond_a_clusters_hold_is_the_providers_overrun(world: World)
     assert cluster.state == "ended"
     assert cluster.charged <= Transfer.objects.get(pk=cluster.pk).amount
     assert sum(r.overrun_seconds for r in UsageRecord.objects.filter(kind="cluster")) > 5 * 500
+    world.books()
+
+
+# --- attacks on the settlement --------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_is_applied_twice_at_once_settles_once(world: World) -> None:
+    session = world.ready(minutes=5)
+    world.site.advance(400)
+    stale = Session.objects.select_related("user", "allocation", "resource__site__provider", "profile").get(pk=session.pk)
+    item = next(item for item in world.site.look(since=0).items if item.id == session.pk)
+    assert settling.session_settle(session=stale, item=item, source=Source.JOURNAL, at=world.now)
+    assert not settling.session_settle(session=stale, item=item, source=Source.SCHEDULER, at=world.now)
+    assert Transfer.objects.filter(settles=session.pk).count() == 1
+    assert (world.spent(), UsageRecord.objects.count()) == ("0.5", 1)
+
+
+def test_a_cluster_is_not_granted_to_a_session_that_was_stopped_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = world.ready()
+    check = clusters._check_no_other
+
+    def stopped_here(row: Session) -> None:
+        check(row)
+        world.stop(Session.objects.get(pk=session.pk), by=world.colleague)
+
+    monkeypatch.setattr(clusters, "_check_no_other", stopped_here)
+    with pytest.raises(Refusal) as refused:
+        clusters.cluster_grant(launch=session.pk, hub_username=session.user.hub_username, at=world.now)
+    assert refused.value.code == "session_not_running"
+    assert not Cluster.objects.exists()
+    assert world.balance().held == 6_000_000
+
+
+def test_a_grant_cannot_be_claimed_once_its_session_was_stopped(world: World) -> None:
+    session = world.ready()
+    cluster = clusters.cluster_grant(launch=session.pk, hub_username=session.user.hub_username, at=world.now)
+    Session.objects.filter(pk=session.pk).update(target_state="ended")  # the stop has not reached the cluster's row
+    with pytest.raises(Refusal, match="session has ended"):
+        clusters.cluster_claim(id=cluster.pk, gateway_name="g1", at=world.now)
+    world.run(200, step=5)
+    cluster.refresh_from_db()
+    assert (cluster.state, cluster.stop_reason) == ("ended", "not_claimed")
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=2), timedelta(days=-2)])
+def test_a_portal_clock_that_jumps_closes_no_hold_of_what_runs_and_charges_by_the_sites_clock(
+    world: World, jump: timedelta
+) -> None:
+    session = world.ready(minutes=5)
+    truly = world.now
+    world.now += jump
+    world.run(1, step=1)
+    assert world.balance().held == 500_000
+    world.now = truly
+    world.site.advance(400)
+    world.now += timedelta(seconds=400)
+    world.run(60, step=5)
+    session.refresh_from_db()
+    assert session.state == "ended"
+    assert world.balance().spent <= 500_000
+    assert (world.balance().held, UsageRecord.objects.count()) == (0, 1)
+    world.books()
+
+
+def test_a_clock_that_jumps_ahead_starts_nothing_and_returns_everything(world: World) -> None:
+    session = world.launch()
+    world.now += timedelta(days=1)
+    world.run(60, step=5)
+    session.refresh_from_db()
+    assert (session.is_open, world.site.starts) == (False, 0)
+    assert world.balance().available == 100_000_000
+
+
+def test_nothing_more_can_be_spent_by_extending_while_everything_is_held(world: World) -> None:
+    session = world.ready(minutes=60)
+    world.launch(user=world.founder, minutes=900)
+    for _ in range(3):
+        with pytest.raises(Refusal) as refused:
+            services.session_extend(session=session, by=world.colleague, minutes=60, at=world.now)
+        assert refused.value.code == "exceeds_available"
+    assert world.balance().available == 4_000_000
+    services.session_extend(session=session, by=world.colleague, minutes=40, at=world.now)
+    assert world.balance().available == 0
+
+
+def test_an_allocation_that_ends_while_a_session_is_extended_pays_what_was_bought_and_returns_the_rest(world: World) -> None:
+    session = world.ready(minutes=5)
+    services.session_extend(session=session, by=world.colleague, minutes=10, at=world.now)
+    projects.allocation_end(allocation=world.allocation, reason="early", by=world.founder, at=world.now)
+    session.refresh_from_db()
+    with pytest.raises(Refusal) as refused:
+        services.session_extend(session=session, by=world.colleague, minutes=10, at=world.now)
+    assert refused.value.code == "allocation_not_active"
+    world.run(960, step=15)
+    assert world.spent() == "1.5"
+    assert (world.balance().available, world.balance().held, world.balance().state) == (0, 0, "closed")
     world.books()

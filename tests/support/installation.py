@@ -41,6 +41,12 @@ class Installation:
         return subprocess.Popen(argv, cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def race(installation: Installation, **options: Any) -> subprocess.Popen[str]:
+    """Start a process of racing threads (see `racer.py`)."""
+    argv = [sys.executable, "-m", "tests.support.racer", json.dumps(options)]
+    return subprocess.Popen(argv, cwd=ROOT, env=installation.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def summary(client: subprocess.Popen[str], *, timeout_s: float = 300) -> dict[str, Any]:
     """What a client did, once it has ended."""
     out, err = client.communicate(timeout=timeout_s)

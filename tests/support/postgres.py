@@ -97,24 +97,12 @@ class PostgresServer:
 
     def url(self, name: str) -> str:
         """The address of a database, made anew when it is not there."""
-        self._as_user(
-            [
-                "psql",
-                "-q",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(self.port),
-                "-U",
-                "commons",
-                "-d",
-                "postgres",
-                "-c",
-                f'CREATE DATABASE "{name}"',
-            ],
-            check=False,
-        )
+        self._sql(f'CREATE DATABASE "{name}"', check=False)
         return f"postgresql://commons@127.0.0.1:{self.port}/{name}"
+
+    def _sql(self, statement: str, *, check: bool = True) -> None:
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "commons", "-d", "postgres"]
+        self._as_user(["psql", "-q", *where, "-c", statement], check=check)
 
     def _as_user(self, argv: list[str], *, check: bool = True) -> None:
         user = self.user if os.geteuid() == 0 else None

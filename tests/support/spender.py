@@ -3,7 +3,8 @@ A client of the ledger in a process of its own, with threads: holds, posts and v
 
     python -m tests.support.spender '{"name": "c1", "threads": 8, "attempts": 100, "account": "award-7"}'
 
-`stop_after` names a step after which it kills itself, as `kill -9` would: `hold`, `sent`, `post`.
+`stop_after` names a step after which it kills itself, as `kill -9` would: `hold`, `sent`, `post`, or in the middle of one,
+before it is committed: `holding`, `posting`.
 `patient` keeps trying while the database is away.
 """
 
@@ -17,6 +18,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -69,26 +72,41 @@ def _attempt(options: dict[str, Any], id: str, dice: random.Random) -> str:
     now = timezone.now()
     amount = dice.randint(1, 3)
     try:
-        services.hold(
-            id=id,
-            allocation=options["account"],
-            amount=amount,
-            resource=RESOURCE,
-            subject=id,
-            at=now,
-            expires_at=now + timedelta(seconds=options.get("life_s", 300)),
-        )
+        with _dying_inside("holding", options):
+            services.hold(
+                id=id,
+                allocation=options["account"],
+                amount=amount,
+                resource=RESOURCE,
+                subject=id,
+                at=now,
+                expires_at=now + timedelta(seconds=options.get("life_s", 300)),
+            )
         _die_after("hold", options)
         services.hold_mark_sent(id=id)
         _die_after("sent", options)
         if dice.random() < options.get("void_share", 0.5):
             services.void(id=f"{id}-void", hold=id, at=now, reason="not used")
             return "voided"
-        services.post(id=f"{id}-post", hold=id, amount=dice.randint(1, amount), provider=PROVIDER, at=now)
+        with _dying_inside("posting", options):
+            services.post(id=f"{id}-post", hold=id, amount=dice.randint(1, amount), provider=PROVIDER, at=now)
         _die_after("post", options)
     except LedgerRefusal as refusal:
         return str(refusal.code)
     return "posted"
+
+
+@contextmanager
+def _dying_inside(step: str, options: dict[str, Any]) -> Iterator[None]:
+    """A transaction around a move that dies before it commits, where the options say so."""
+    if options.get("stop_after") != step:
+        yield
+        return
+    from django.db import transaction
+
+    with transaction.atomic():
+        yield
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _die_after(step: str, options: dict[str, Any]) -> None:
