@@ -46,6 +46,10 @@ def _balance(account: Account) -> Balance:
     )
 
 
+def _key(code: str) -> int:
+    return Account.objects.values_list("pk", flat=True).get(code=code)
+
+
 def pool_list() -> QuerySet[Account]:
     """All pools."""
     return Account.objects.filter(kind=AccountKind.POOL).order_by("code")
@@ -53,7 +57,8 @@ def pool_list() -> QuerySet[Account]:
 
 def transfer_page(*, account: str, before_seq: int | None, limit: int) -> list[Transfer]:
     """A page of an account's chain, newest first; constant time however long the chain."""
-    rows = Transfer.objects.filter(account__code=account)
+    # By the account's key: through a join the chain's index gives no order, and all of it would be read and sorted.
+    rows = Transfer.objects.filter(account_id=_key(account))
     if before_seq is not None:
         rows = rows.filter(seq__lt=before_seq)
     return list(rows.select_related("counter", "settles").order_by("-seq")[:limit])
@@ -81,7 +86,7 @@ def chain_length(*, code: str) -> int:
 
 def held_since(*, code: str, seq: int) -> bool:
     """Whether anything was held on an account after its chain had that length."""
-    return Transfer.objects.filter(account__code=code, seq__gt=seq, kind=Move.HOLD).exists()
+    return Transfer.objects.filter(account_id=_key(code), seq__gt=seq, kind=Move.HOLD).exists()
 
 
 def last_moved(*, codes: list[str]) -> dict[str, datetime]:
@@ -92,7 +97,7 @@ def last_moved(*, codes: list[str]) -> dict[str, datetime]:
 
 def transfers_from(*, account: str, chunk: int = 1000) -> Iterator[Transfer]:
     """All of an account's chain, oldest first, read in chunks: memory does not grow with it."""
-    rows = Transfer.objects.filter(account__code=account).select_related("counter", "settles").order_by("seq")
+    rows = Transfer.objects.filter(account_id=_key(account)).select_related("counter", "settles").order_by("seq")
     after = 0
     while found := list(rows.filter(seq__gt=after)[:chunk]):
         after = found[-1].seq
