@@ -76,9 +76,9 @@ def environment_enter(command: str) -> None:
     """
     wants_tests = command in TEST_COMMANDS
     inside = Path(sys.prefix).resolve() == VENV.resolve()
-    notebook_home = commons_home() if command == "up" else None
-    if notebook_home:
-        home_prepare(notebook_home)
+    if command == "up":
+        home_prepare(commons_home())
+    notebook_home = commons_home() if command == "up" and not _site_brings_its_own() else None
 
     portal_current = _portal_is_current(wants_tests)
     notebook_current = notebook_home is None or notebook_is_current(notebook_home)
@@ -89,6 +89,16 @@ def environment_enter(command: str) -> None:
     if not inside:
         python = str(VENV / "bin" / "python")
         os.execv(python, [python, str(ROOT / "manage.py"), *sys.argv[1:]])
+
+
+def _site_brings_its_own() -> bool:
+    """A Slurm site has a notebook environment of its own, which job accounts can read (`slurm.py`)."""
+    if "slurm" in sys.argv or "--site=slurm" in sys.argv:
+        return True
+    try:
+        return json.loads((commons_home() / "installation.json").read_text()).get("site") == "slurm"
+    except (OSError, ValueError):
+        return False
 
 
 def notebook_environment(home: Path) -> Path:

@@ -81,7 +81,7 @@ def check_all(argv: list[str]) -> int:
 def bench(argv: list[str]) -> int:
     """Print figures beside their floors, one line each: `name: ratio 0.83 (aim ≥ 0.5)`."""
     parser = argparse.ArgumentParser(prog="manage.py bench", description=bench.__doc__)
-    parser.add_argument("subject", choices=["catalogue", "launch", "ledger", "objects", "pages", "programme"])
+    parser.add_argument("subject", choices=["catalogue", "launch", "ledger", "objects", "pages", "programme", "slurm"])
     parser.add_argument("--long", action="store_true", help="with the largest tables")
     options = parser.parse_args(argv)
     importlib.import_module(f"tests.benchmarks.{options.subject}").run(long=options.long)

@@ -11,6 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+from deploy.slurm.daemons import BoxTrouble
+from deploy.slurm.packages import install as slurm_install
+
 from .bootstrap import ROOT, VENV, commons_home, home_prepare, notebook_environment, notebook_install, say
 
 CHECKS = [
@@ -81,6 +84,11 @@ def _machine_prepare() -> None:
         )
     home = commons_home()
     home_prepare(home)
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        try:
+            slurm_install(home / "slurm-apt.log")
+        except BoxTrouble as trouble:
+            say(f"Slurm is not there, its tests will say so: {trouble}")
     if not (notebook_environment(home) / "bin" / "python").exists():
         notebook_install(home)
 

@@ -55,6 +55,15 @@ class BatchStart:
         self._kept_write({**kept, "port": self.port, "host": host})
         return f"http://{host}:{self.port}"
 
+    def _batch_without_a_place(self) -> bool:
+        """
+        Whether it still waits for a scheduler: there is no server yet that a restarted hub could find again.
+
+        The hub then forgets it, the portal asks for it again, and `_batch_start` goes on where it was.
+        """
+        order = self.engines.order(self.name)
+        return order is not None and order.engine == "slurm" and "port" not in (self._kept_read() or {})
+
     async def _batch_submit(self, engine: SlurmEngine, spec: SessionSpec, secret: str) -> None:
         """Submit once; while the scheduler is silent, ask again: an id that was taken after all runs only once."""
         home = engine.site.homes / spec.home

@@ -122,7 +122,7 @@ class CommonsSpawner(BatchStart, Spawner):
 
     async def poll(self) -> int | None:
         item = await asyncio.to_thread(self.engines.look_one, self.name)
-        if item is None:
+        if item is None or self._batch_without_a_place():
             return 0
         # An unreadable journal is no news: only a written end ends a session.
         return None if item.state != "gone" else (item.exit_code or 0)

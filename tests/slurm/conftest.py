@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.needs import needed
-from tests.support.slurm import SlurmMissing, SlurmWorld
+from tests.support.slurm import SlurmMissing, SlurmUp, SlurmWorld
 from tests.support.up import port_base_free
 
 
@@ -16,3 +16,12 @@ def slurm() -> Iterator[SlurmWorld]:
         world = SlurmWorld(port_base_free() + 350)
     yield world
     world.down()
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[SlurmUp]:
+    """The whole demo on a Slurm of its own, shared by the tests that only use it or mend what they break."""
+    with needed(SlurmMissing):
+        running = SlurmUp()
+    with running:
+        yield running

@@ -13,6 +13,7 @@ from tests.support.slurm import INSTANCE, SlurmWorld, person_new
 def sync(slurm: SlurmWorld, *wanted: MirrorAccount) -> list[str]:
     """What the site agent does every twenty seconds. Other tests' allocation is left as it is."""
     others = [MirrorAccount(account="a-9001", people=sorted(accounts_read(slurm.engine.folder)), budget_minutes=60_000)]
+    slurm.engine.mirror._synced = None  # as if a quarter of a minute had passed
     changes = slurm.engine.mirror.sync(INSTANCE, [*others, *wanted], accounts_read(slurm.engine.folder))
     return [change for change in changes if "a-9001" not in change]
 
@@ -40,6 +41,18 @@ def test_an_allocation_is_one_account_and_one_qos_and_drift_is_corrected(slurm: 
     assert any(change.startswith(f"budget of {name}: 999999 → ") for change in changes)
     assert sync(slurm, wanted) == []
     assert members(slurm, name) == {account}
+
+
+@pytest.mark.parametrize("made", ["qos", "account"])
+def test_an_allocation_whose_making_was_cut_short_is_finished(slurm: SlurmWorld, made: str) -> None:
+    allocation = f"a-911{len(made)}"
+    name = f"cc01234567-{allocation}"
+    slurm.box.run("sacctmgr", "-i", "add", "qos", name, "set", "Flags=DenyOnLimit,NoDecay", "GrpTRESMins=billing=600")
+    if made == "account":
+        slurm.box.run("sacctmgr", "-i", "add", "account", name, f"qos={name}", f"defaultqos={name}")
+    person = person_new()
+    slurm.gone(slurm.start(slurm.order("true", person=person, account=allocation, budget_minutes=600)))
+    assert members(slurm, name) == {f"c{person}"}
 
 
 def test_a_leaver_is_removed_and_their_jobs_end(slurm: SlurmWorld) -> None:

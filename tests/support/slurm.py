@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deploy.embedded.bootstrap import notebook_install
 from deploy.slurm import packages
 from deploy.slurm.box import Box
 from deploy.slurm.daemons import BoxTrouble
@@ -21,8 +23,10 @@ from notebooks_svc.agent.slurm.install import libexec_install
 from notebooks_svc.agent.slurm.site import SlurmSite
 from notebooks_svc.wire import BatchWish, HomeWish, LookItem, RunOrder
 from portal.core.ids import launch_id_new
+from tests.support.up import Up
 
 ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = Path("/var/lib/commons-test/environments")  # below no private folder: jobs of other accounts run in it
 INSTANCE = "0123456789ab"
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -48,15 +52,80 @@ def person_new() -> str:
     return "u" + "".join(secrets.choice(LETTERS) for _ in range(16))
 
 
+def environments_make() -> None:
+    """The notebook environment that jobs of any account can read; installed when it is not there."""
+    notebook_install(ENVIRONMENTS.parent, python="/usr/bin/python3")
+
+
+class SlurmUp(Up):
+    """The whole demo on a Slurm of its own."""
+
+    def __init__(self) -> None:
+        slurm_check()
+        super().__init__(options=("--site", "slurm"), resource="slurm-hpc")
+        self.slurm_folder = Path(tempfile.mkdtemp(prefix="commons-site-"))
+        self.slurm_folder.chmod(0o755)
+        self.env["COMMONS_SLURM_FOLDER"] = str(self.slurm_folder)
+        self.box = Box(self.slurm_folder / "box", port_base=self.base + 200)
+
+    def start(self) -> float:
+        """As `Up.start`, with an environment that all runs of a machine share and job accounts can read."""
+        shared = self.slurm_folder / "environments"
+        if not shared.exists():
+            environments_make()
+            shared.symlink_to(ENVIRONMENTS)
+        return super().start()
+
+    def __exit__(self, *_: object) -> None:
+        people = [path.stem for path in (self.home / "engine/people").glob("*.json")]
+        super().__exit__()
+        for person in people:
+            subprocess.run(["userdel", f"c{person}"], check=False, capture_output=True)
+        shutil.rmtree(self.slurm_folder, ignore_errors=True)
+
+    def wait_parts(self) -> None:
+        """Wait until every part answers."""
+        end = time.monotonic() + 60
+        while self.manage("status").returncode != 0:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+
+    def sessions_end(self) -> None:
+        """Stop what a test left, so that the next begins with nothing held."""
+        rows = self.api("colleague", "GET", "/sessions?limit=50").json()["items"]
+        left = [row["id"] for row in rows if row["state"] not in ("ended", "failed")]
+        for id in left:
+            self.api("colleague", "POST", f"/sessions/{id}/stop")
+        for id in left:
+            self.wait_session(id, "ended", "failed", limit_s=60)
+
+    def daemon_kill(self, label: str) -> None:
+        """`kill -9` of one of Slurm's daemons."""
+        pid = self.box.pids()[label]
+        assert pid, f"{label} does not live"
+        os.kill(pid, signal.SIGKILL)
+
+    def live_jobs(self) -> list[str]:
+        """Names of jobs that are not over."""
+        return self.box.run("squeue", "-ah", "-t", "PD,R,CF,S", "-o", "%j").split()
+
+    def records(self, id: str) -> list[list[str]]:
+        """Accounting's lines of a launch: job, state, start, end."""
+        argv = ["sacct", "-nXPDa", "--name", id, "-S", "now-1hour", "-o", "JobIDRaw,State,Start,End"]
+        return [line.split("|") for line in self.box.run(*argv).splitlines() if line]
+
+
 class SlurmWorld:
     """A box, its site description, and one engine folder."""
 
-    def __init__(self, port_base: int) -> None:
+    def __init__(self, port_base: int, **settings: Any) -> None:
         slurm_check()
         self.folder = Path(tempfile.mkdtemp(prefix="commons-slurm-"))
         self.folder.chmod(0o755)
         # Another prefix than the demo's, so that both may be up on one machine.
-        self.box = Box(self.folder / "box", port_base=port_base, prefix="t", cluster="testing", link=False, suspend_s=10)
+        self.box = Box(
+            self.folder / "box", port_base=port_base, prefix="t", cluster="testing", link=False, suspend_s=10, **settings
+        )
         try:
             self.box.up()
         except BoxTrouble as trouble:

@@ -55,10 +55,10 @@ def port_base_free() -> int:
 class Up:
     """One `manage.py up`."""
 
-    def __init__(self, home: Path | None = None, *, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, home: Path | None = None, *, options: tuple[str, ...] = (), resource: str = "commons-cpu") -> None:
         self.own_home = home is None
         self.home = home or Path(tempfile.mkdtemp(prefix="commons-up-"))
-        self.options = options
+        self.options, self.resource = options, resource
         self.base = port_base_free()
         self.env = {
             **os.environ,
@@ -190,7 +190,7 @@ class Up:
     def launch_only(self, who: str = "colleague", **asked: Any) -> dict[str, Any]:
         """Launch `small` and return at once."""
         code = self.allocation(who)["id"]
-        body = {"allocation": code, "resource": "commons-cpu", "profile": "small", "minutes": 30, **asked}
+        body = {"allocation": code, "resource": self.resource, "profile": "small", "minutes": 30, **asked}
         answer = self.api(who, "POST", "/sessions", json=body)
         assert answer.status_code == 201, answer.text
         return answer.json()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 from ...wire import BatchWish, MirrorAccount
@@ -22,6 +23,7 @@ BILLING = re.compile(r"billing=(?P<limit>N|\d+)\((?P<used>\d+)\)")
 NOTHING_NEW = "nothing"
 SLACK = 0.02  # of the budget: rewriting it for every second that passed would be noise
 PREFIX_LENGTH = 8
+AGAIN_S = 15.0  # the same wish again within this time is not looked at again: several processes of the portal ask
 
 
 class Mirror:
@@ -30,6 +32,7 @@ class Mirror:
     def __init__(self, folder: Path, commands: Commands) -> None:
         self.folder, self.commands = folder, commands
         self.marks = folder / "admitted"
+        self._synced: tuple[tuple[str, str, str], float] | None = None
 
     def admit(self, instance: str, batch: BatchWish, account: str, *, again: bool = False) -> None:
         """
@@ -43,9 +46,9 @@ class Mirror:
             return
         name = account_name(instance, batch.account)
         budgets = self._budgets(instance)
-        if name not in budgets:
-            self._account_add(name, batch.budget_minutes)
-        elif again:
+        # Each of the three is looked for: whoever began before may have died between two.
+        self._account_ensure(name, batch.budget_minutes, qos=name in budgets, account=name in self._people(instance))
+        if name in budgets and again:
             self._budget_correct(name, budgets[name], self._used(instance).get(name, 0) + batch.budget_minutes)
         self._add("user", account, f"account={name}")
         self.marks.mkdir(mode=0o700, exist_ok=True)
@@ -58,16 +61,24 @@ class Mirror:
         :param accounts: person → Unix account, for those that were ever here
         :raises SlurmSilent: accounting does not answer; what was done stays, the next call goes on
         """
+        key = (instance, str(wanted), str(sorted(accounts.items())))
+        if self._synced is not None and self._synced[0] == key and time.monotonic() - self._synced[1] < AGAIN_S:
+            return []
+        changes = self._sync(instance, wanted, accounts)
+        self._synced = (key, time.monotonic())
+        return changes
+
+    def _sync(self, instance: str, wanted: list[MirrorAccount], accounts: dict[str, str]) -> list[str]:
         changes: list[str] = []
         budgets, people = self._budgets(instance), self._people(instance)
         used = self._used(instance)
         for ask in wanted:
             name = account_name(instance, ask.account)
             members = {accounts[person] for person in ask.people if person in accounts}
-            if name not in budgets:
+            if name not in budgets or name not in people:
                 if not members:
                     continue  # nobody of it was ever here: it is made with its first launch
-                self._account_add(name, ask.budget_minutes)
+                self._account_ensure(name, ask.budget_minutes, qos=name in budgets, account=name in people)
                 changes.append(f"made {name}")
             changes += self._budget_correct(name, budgets.get(name), used.get(name, 0) + ask.budget_minutes)
             for account in sorted(members - people.get(name, set())):
@@ -95,9 +106,12 @@ class Mirror:
         self._write("modify", "qos", f"name={name}", "set", f"GrpTRESMins=billing={wanted}")
         return [f"budget of {name}: {now} → {wanted} billing minutes"]
 
-    def _account_add(self, name: str, budget_minutes: int) -> None:
-        self._add("qos", name, "set", f"Flags={FLAGS}", f"GrpTRESMins=billing={budget_minutes}")
-        self._add("account", name, "description=commons", "organization=commons", f"qos={name}", f"defaultqos={name}")
+    def _account_ensure(self, name: str, budget_minutes: int, *, qos: bool, account: bool) -> None:
+        """Make what is not there yet."""
+        if not qos:
+            self._add("qos", name, "set", f"Flags={FLAGS}", f"GrpTRESMins=billing={budget_minutes}")
+        if not account:
+            self._add("account", name, "description=commons", "organization=commons", f"qos={name}", f"defaultqos={name}")
 
     def _add(self, *words: str) -> None:
         self._write("add", *words)

@@ -52,7 +52,7 @@ class People:
         if person != batch.hub_username or not PERSON.fullmatch(person) or not ALLOCATION.fullmatch(allocation.lower()):
             raise SlurmRefused("account_missing", "the launch names no home of its own person")
         known = self._read(person)
-        if allocation in known.get("allocations", []) and (self.site.homes / home).is_dir():
+        if allocation in known.get("allocations", []) and self._is_there(self.site.homes / home):
             return self._checked(known["account"])
         account = self._checked(self._hook("ensure", person, allocation, str(self.site.homes)))
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,6 +93,14 @@ class People:
         except ValueError as error:
             raise SlurmSilent(f"the submit program said nothing that can be read: {done.stderr.strip()[-300:]}") from error
         return answer
+
+    @staticmethod
+    def _is_there(home: Path) -> bool:
+        """Whether a home is there; one that an ordinary service user may not look at is believed."""
+        try:
+            return home.is_dir()
+        except PermissionError:
+            return True
 
     def _hook(self, *words: str) -> str:
         try:
