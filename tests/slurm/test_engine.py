@@ -118,7 +118,7 @@ def test_a_submission_that_arrives_after_it_was_given_up_is_cancelled(
 ) -> None:
     order = slurm.order(f"cd; sleep 3; {RAN}")
     slurm.engine.write(f"{order.id}.order.json", order.model_dump_json())
-    monkeypatch.setattr("notebooks_svc.agent.slurm.engine.NEVER_BEGAN_S", -1.0)
+    monkeypatch.setattr("notebooks_svc.agent.slurm.looks.NEVER_BEGAN_S", -1.0)
     assert slurm.engine.look_fresh(order.id).reason == "never began"
     slurm.engine.write(f"{order.id}.account", slurm.engine.people.account_ensure(order.batch, slurm.wish(order).home))
     with pytest.raises(SlurmRefused, match="launch_over"):
@@ -231,9 +231,35 @@ def test_a_job_that_only_borrows_a_name_is_nobodys(slurm: SlurmWorld) -> None:
     assert forged.returncode == 0, forged.stderr
     time.sleep(1.5)
     assert slurm.engine.look_fresh(order.id).state == "alive"
+    assert forged.stdout.strip() not in slurm.jobs(order)
     slurm.engine.stop(order.id)
     item = slurm.gone(order)
     assert item.record.split("/")[1] == (slurm.engine.folder / f"{order.id}.job").read_text()
+
+
+def test_what_a_person_submits_from_a_notebook_is_ended_at_the_next_look(slurm: SlurmWorld) -> None:
+    order = slurm.start(slurm.order())
+    slurm.running(order)
+    number = (slurm.engine.folder / f"{order.id}.job").read_text()
+    own, twin = ["--job-name=mine"], [f"--job-name={order.id}", f"--comment=commons:{INSTANCE}"]
+    for words in (own, twin):
+        done = slurm.as_account(
+            order.batch.hub_username, "sbatch", "--parsable", *words, "-A", "cc01234567-a-9001", "-o", "/dev/null", "--wrap",
+            "sleep 60",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    time.sleep(1.5)
+    slurm.engine.look_fresh(order.id)
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        left = slurm.box.run("squeue", "-ah", "-t", "PD,R", "-u", f"c{order.batch.hub_username}", "-o", "%A").split()
+        if left == [number]:
+            break
+        time.sleep(0.3)
+        slurm.engine.look_fresh(order.id)
+    assert left == [number]
+    slurm.engine.stop(order.id)
+    slurm.gone(order)
 
 
 def test_one_answer_serves_everybody(slurm: SlurmWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .site import SlurmSite
 
 SEPARATOR = "\x1f"
-SQUEUE = "%A|%j|%u|%T|%r|%S|%V|%N|%k"
+SQUEUE = "%A|%a|%j|%u|%T|%r|%S|%V|%N|%k"
 SACCT = "JobIDRaw,JobName,User,State,ExitCode,Submit,Start,End,NodeList,Comment"
 # Named one by one: without them a job that has just ended is hidden for about five seconds (seen with 22.05).
 ENDED = "BF,CA,CD,DL,F,NF,OOM,PR,TO,RV"
@@ -37,6 +37,7 @@ class Queued:
     """A job the controller has. Times in seconds since the epoch; `start` is an estimate while it waits."""
 
     job: int
+    account: str
     name: str
     user: str
     state: str
@@ -158,11 +159,11 @@ class Commands:
 
 
 def _queued(line: str) -> Queued | None:
-    parts = line.split("|", 8)
-    if len(parts) != 9 or not parts[0].isdigit():
+    parts = line.split("|", 9)
+    if len(parts) != 10 or not parts[0].isdigit():
         return None
-    job, name, user, state, reason, start, submit, node, comment = parts
-    return Queued(int(job), name, user, state, reason, _number(start), _number(submit), node, comment)
+    job, account, name, user, state, reason, start, submit, node, comment = parts
+    return Queued(int(job), account, name, user, state, reason, _number(start), _number(submit), node, comment)
 
 
 def _ended(line: str) -> Ended | None:

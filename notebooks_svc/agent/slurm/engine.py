@@ -1,10 +1,7 @@
 """
 The Slurm engine: starts, finds again, ends, extends and looks at jobs that carry our ids.
 
-Job name = id. A launch that was submitted twice runs once (`job.py`). One squeue and one sacct answer for all jobs, at most
-every 15 s, and oftener for a few seconds after something was started or stopped; the answer is kept in a file that hub, gateway
-and agent share. Alive, gone, unknown: an error of any command is unknown; only accounting ends a job, and its end is then
-written into the journal, as on the local engine.
+Job name = id. A launch that was submitted twice runs once (`job.py`). What is known of jobs comes from `looks.py`.
 """
 
 from __future__ import annotations
@@ -19,35 +16,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ...wire import HomeWish, LookItem, RunOrder
-from ..folder import EngineFolder
+from ...wire import HomeWish, RunOrder
 from .accounts import Mirror
-from .commands import Commands, Ended, Queued, SlurmRefused, SlurmSilent
-from .options import ID, comment, limit_minutes, submit_options
+from .commands import Commands, SlurmRefused, SlurmSilent, refusal_of
+from .looks import Looks
+from .options import limit_minutes, submit_options
 from .people import People
 from .site import SlurmSite
-from .words import ended_words, waiting_words
 
 log = logging.getLogger("commons.slurm")
-SNAPSHOT = "slurm.look"
-BUSY_S = 12.0  # after a start or a stop, looks come oftener for this long
-NEVER_BEGAN_S = 180.0  # a submission that nobody has heard of by then never arrived, or will be cancelled when it does
 CANCEL_AGAIN_S = 5.0
-HOME_FAILED = 75  # job.py's exit code
-MARGIN_S = 600.0
 
 
-class SlurmEngine(EngineFolder):
+class SlurmEngine(Looks):
     """Jobs of one cluster, known by files in the engine folder."""
 
     def __init__(self, folder: Path, site: SlurmSite, *, commands: Commands | None = None) -> None:
-        super().__init__(folder)
-        self.site = site
-        self.commands = commands or Commands(site)
+        super().__init__(folder, site, commands or Commands(site))
         self.people = People(folder / "people", site)
         self.mirror = Mirror(folder, self.commands)
-        self._read: dict[str, Any] = {}
-        self._read_version: tuple[int, int] | None = None
 
     # --- start ----------------------------------------------------------------------------------------------------------
 
@@ -102,8 +89,6 @@ class SlurmEngine(EngineFolder):
         self._refused(order.id, answer)
 
     def _refused(self, id: str, answer: dict[str, Any]) -> None:
-        from .commands import refusal_of
-
         if answer["error"] == "sbatch":
             said = refusal_of(answer["words"])
         elif answer["error"] == "silent":
@@ -173,16 +158,6 @@ class SlurmEngine(EngineFolder):
         self.write(f"{id}.deadline", repr(deadline))
         return True
 
-    def deadline_of(self, order: RunOrder) -> float | None:
-        """When it is to end: moved, as ordered, or so many minutes after it was ready."""
-        moved = self._number(order.id, "deadline")
-        if moved is not None:
-            return moved
-        if order.deadline is not None:
-            return order.deadline
-        ready = self._ready_mark(order.id)
-        return ready + 60 * order.minutes if ready is not None and order.minutes is not None else None
-
     def keep(self) -> None:
         """End what is past its deadline or did not boot in time, and repeat cancellations. Called every second."""
         now = time.time()
@@ -206,216 +181,6 @@ class SlurmEngine(EngineFolder):
         item = self._snapshot_item(order.id)
         return item is not None and item.started is not None and now >= item.started + order.boot_s
 
-    # --- look ---------------------------------------------------------------------------------------------------------------
-
-    def look_one(self, id: str) -> LookItem | None:
-        """One job, from the shared look; None when nothing of that name was ever ordered here."""
-        journal = self._journal_item(id)
-        if journal is not None:
-            return journal
-        order = self.order(id)
-        if order is None:
-            return None
-        self.refresh()
-        return self._journal_item(id) or self._snapshot_item(id) or self._unseen(order)
-
-    def look_fresh(self, id: str) -> LookItem | None:
-        """One job, from a look that begins now."""
-        self.refresh(since=time.time())
-        return self.look_one(id)
-
-    def look(self, *, instance: str, since: float) -> tuple[list[LookItem], bool]:
-        """Every job of this portal that lives or waits, or ended since; and whether nothing is unknown."""
-        complete = self.refresh()
-        items = []
-        snapshot = self._snapshot_items()
-        for path in self.folder.glob("*.order.json"):
-            id = path.name.removesuffix(".order.json")
-            if not ID.fullmatch(id) or self._ended_before(id, since):
-                continue
-            try:
-                order = self.order(id)
-                if order is None or order.engine != "slurm" or order.instance != instance:
-                    continue
-                item = self._journal_item(id) or snapshot.get(id) or self._unseen(order)
-            except (OSError, ValueError):
-                complete = False
-                continue
-            complete = complete and item.state != "unknown"
-            items.append(item)
-        return items, complete
-
-    def refresh(self, *, since: float = 0.0) -> bool:
-        """
-        Ask Slurm once for everybody, unless the last answer is young enough. Returns whether that answer was complete.
-
-        :param since: the answer must have been asked for at or after this moment
-        """
-        if self._young(since):
-            return bool(self._snapshot()["complete"])
-        handle = os.open(self.folder / f"{SNAPSHOT}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # whoever waited here finds the other's answer
-            if self._young(since):
-                return bool(self._snapshot()["complete"])
-            return self._ask()
-        finally:
-            os.close(handle)
-
-    def _young(self, since: float) -> bool:
-        snapshot = self._snapshot()
-        asked = snapshot["asked"]
-        if since and asked < since:
-            return False
-        return time.time() - asked < self._look_interval()
-
-    def _look_interval(self) -> float:
-        try:
-            busy = time.time() - (self.folder / f"{SNAPSHOT}.busy").stat().st_mtime < BUSY_S
-        except OSError:
-            busy = False
-        return self.site.busy_look_every_s if busy else self.site.look_every_s
-
-    def _busy(self) -> None:
-        path = self.folder / f"{SNAPSHOT}.busy"
-        path.touch(mode=0o600)
-
-    def _ask(self) -> bool:
-        asked, orders = time.time(), self._open_orders()
-        if not orders:
-            self._snapshot_write(asked, complete=True, items=[], jobs=[])
-            return True
-        try:
-            queued = self.commands.squeue()
-            ended = self.commands.sacct(since=min(self._ordered_at(order.id) for order in orders) - MARGIN_S)
-        except (SlurmSilent, SlurmRefused) as error:
-            log.warning("look: %s", error)
-            before = self._snapshot()
-            kept = [LookItem.model_validate(item) for item in before["items"]]
-            self._snapshot_write(asked, complete=False, items=kept, jobs=before["jobs"], seen=before["seen"])
-            return False
-        items, jobs = [], []
-        for order in orders:
-            mine = [job for job in queued if self._is_of(order, job)]
-            past = [job for job in ended if self._is_of(order, job)]
-            item = self._judge(order, mine, past, now=asked)
-            if item is not None:
-                items.append(item)
-            jobs += [{"job": job.job, "name": job.name} for job in mine]
-            if mine:
-                self.write_once(f"{order.id}.job", str(min(job.job for job in mine)))
-        self._snapshot_write(asked, complete=True, items=items, jobs=jobs)
-        return True
-
-    def _is_of(self, order: RunOrder, job: Queued | Ended) -> bool:
-        """Ours by name, by the portal it carries, and by the account it was submitted as: a name alone is anybody's."""
-        if job.name != order.id or job.comment != comment(order.instance):
-            return False
-        try:
-            return job.user == (self.folder / f"{order.id}.account").read_text()
-        except OSError:
-            return False
-
-    def _judge(self, order: RunOrder, queued: list[Queued], ended: list[Ended], *, now: float) -> LookItem | None:
-        """Alive while any job of it lives or waits; gone when accounting has the end of all; otherwise unknown."""
-        done = {job.job for job in ended}
-        living = [job for job in queued if job.state not in _OVER and job.job not in done]
-        base: dict[str, Any] = {"id": order.id, "kind": order.kind, "parent": order.parent}
-        base["ready_at"] = self._ready_mark(order.id)
-        base["deadline"] = self.deadline_of(order)
-        if living:
-            job = next((j for j in living if j.state in _RUNNING), min(living, key=lambda j: j.job))
-            if job.state in _RUNNING:
-                return LookItem(**base, state="alive", started=job.start, seen_alive=now, node=job.node, source="scheduler")
-            words = waiting_words(job.state, job.reason)
-            return LookItem(**base, state="alive", seen_alive=now, waiting=words, starts=job.start, source="scheduler")
-        if ended:
-            self._journal_from(order, ended)
-            return None
-        if not queued and now - self._ordered_at(order.id) > NEVER_BEGAN_S and self._job_of(order.id) is None:
-            # Should the controller take it later after all, the mark has it cancelled before it does anything.
-            self.write_once(f"{order.id}.stop", json.dumps({"at": now, "reason": "never began"}))
-            self._journal_write(order.id, ended=now, exit_code=None, reason="never began", started=None)
-            return None
-        if self._job_of(order.id) is None:
-            return self._unseen(order)
-        return LookItem(**base, state="unknown", source="scheduler")
-
-    def _journal_from(self, order: RunOrder, ended: list[Ended]) -> None:
-        """Of several jobs of one name the first that began is the one that ran: the others found its mark and left."""
-        began = [
-            job for job in ended if job.start is not None and job.start <= job.end and job.node not in ("", "None assigned")
-        ]
-        job = min(began, key=lambda j: (j.start or 0.0, j.job)) if began else min(ended, key=lambda j: j.job)
-        stop = self._stop_of(order.id)
-        reason = ended_words(job.state, stop=str(stop.get("reason", "stopped")) if stop else "")
-        if job.exit_code == HOME_FAILED:
-            reason = "home_unwritable"
-        self._journal_write(
-            order.id,
-            ended=job.end,
-            exit_code=job.exit_code,
-            reason=reason,
-            started=job.start if began else None,
-            record=f"{self.site.cluster}/{job.job}/{int(job.submit)}",
-        )
-
-    def _journal_write(
-        self, id: str, *, ended: float, exit_code: int | None, reason: str, started: float | None, record: str = ""
-    ) -> None:
-        order = self.order(id)
-        assert order is not None  # noqa: S101 (a journal is written for an order)
-        journal = {
-            "id": id,
-            "kind": order.kind,
-            "parent": order.parent,
-            "instance": order.instance,
-            "started": started,
-            "ready_at": self._ready_mark(id),
-            "deadline": self.deadline_of(order),
-            "seen_alive": ended,
-            "ended": ended,
-            "exit_code": exit_code,
-            "reason": reason,
-            "record": record,
-        }
-        self.write_once(f"{id}.json", json.dumps(journal))
-
-    def _journal_item(self, id: str) -> LookItem | None:
-        journal = self.journal(id)
-        if journal is None or journal["ended"] is None:
-            return None
-        return LookItem(
-            id=id,
-            kind=journal["kind"],
-            parent=journal["parent"],
-            state="gone",
-            started=journal["started"],
-            ready_at=journal["ready_at"],
-            seen_alive=journal["seen_alive"],
-            ended=journal["ended"],
-            exit_code=journal["exit_code"],
-            reason=journal["reason"],
-            deadline=journal["deadline"],
-            source="scheduler",
-            record=journal.get("record", ""),
-        )
-
-    def _unseen(self, order: RunOrder) -> LookItem:
-        """Ordered after the last look."""
-        state = "alive" if time.time() - self._ordered_at(order.id) < NEVER_BEGAN_S else "unknown"
-        return LookItem(
-            id=order.id,
-            kind=order.kind,
-            parent=order.parent,
-            state=state,  # type: ignore[arg-type]
-            ready_at=self._ready_mark(order.id),
-            waiting="Asking the scheduler.",
-            source="scheduler",
-        )
-
-    # --- files ----------------------------------------------------------------------------------------------------------------
-
     def log_tail(self, id: str, size: int = 4000) -> str:
         """The end of a launch's log, read as the person it belongs to."""
         order = self.order(id)
@@ -427,91 +192,6 @@ class SlurmEngine(EngineFolder):
             return str(self.people.run_as(account, {"verb": "log", "path": path, "bytes": size}).get("text", ""))
         except (OSError, SlurmSilent):
             return ""
-
-    def _open_orders(self) -> list[RunOrder]:
-        found = []
-        for path in self.folder.glob("*.order.json"):
-            id = path.name.removesuffix(".order.json")
-            if (self.folder / f"{id}.json").exists():
-                continue
-            with suppress(OSError, ValueError):
-                order = self.order(id)
-                if order is not None and order.engine == "slurm":
-                    found.append(order)
-        return found
-
-    def _ordered_at(self, id: str) -> float:
-        try:
-            return (self.folder / f"{id}.order.json").stat().st_mtime
-        except OSError:
-            return time.time()
-
-    def _job_of(self, id: str) -> int | None:
-        number = self._number(id, "job")
-        return int(number) if number is not None else None
-
-    def _stop_of(self, id: str) -> dict[str, Any]:
-        try:
-            return json.loads((self.folder / f"{id}.stop").read_text())
-        except (OSError, ValueError):
-            return {}
-
-    def _number(self, id: str, suffix: str) -> float | None:
-        try:
-            return float((self.folder / f"{id}.{suffix}").read_text())
-        except (OSError, ValueError):
-            return None
-
-    def _snapshot(self) -> dict[str, Any]:
-        """The last answer, read again only when the file has changed."""
-        path = self.folder / f"{SNAPSHOT}.json"
-        try:
-            stat = path.stat()
-            version = (stat.st_mtime_ns, stat.st_ino)
-            if version != self._read_version:
-                self._read, self._read_version = json.loads(path.read_text()), version
-        except (OSError, ValueError):
-            return {"asked": 0.0, "seen": 0.0, "complete": False, "items": [], "jobs": []}
-        return self._read
-
-    def _snapshot_items(self) -> dict[str, LookItem]:
-        return {item["id"]: LookItem.model_validate(item) for item in self._snapshot()["items"]}
-
-    def _snapshot_item(self, id: str) -> LookItem | None:
-        found = next((item for item in self._snapshot()["items"] if item["id"] == id), None)
-        return LookItem.model_validate(found) if found else None
-
-    def _snapshot_jobs(self, id: str) -> list[Any]:
-        from types import SimpleNamespace
-
-        return [SimpleNamespace(**job) for job in self._snapshot()["jobs"] if job["name"] == id]
-
-    def _snapshot_write(
-        self, asked: float, *, complete: bool, items: list[LookItem], jobs: list[dict[str, Any]], seen: float | None = None
-    ) -> None:
-        data = {
-            "asked": asked,
-            "seen": asked if seen is None else seen,
-            "complete": complete,
-            "items": [item.model_dump() for item in items],
-            "jobs": jobs,
-        }
-        self.write(f"{SNAPSHOT}.json", json.dumps(data))
-
-
-_RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"}
-_OVER = {
-    "COMPLETED",
-    "CANCELLED",
-    "FAILED",
-    "TIMEOUT",
-    "NODE_FAIL",
-    "PREEMPTED",
-    "BOOT_FAIL",
-    "DEADLINE",
-    "OUT_OF_MEMORY",
-    "REVOKED",
-}
 
 
 def _says_accounts_differ(answer: dict[str, Any]) -> bool:
