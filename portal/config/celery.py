@@ -5,7 +5,10 @@ import os
 from celery import Celery
 from celery.signals import worker_ready
 
+from portal.core.broker import whole_messages
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.config.settings")
+whole_messages()
 app = Celery("commons")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
