@@ -158,8 +158,7 @@ def test_machines_of_ec2_carry_their_site_and_node_and_are_told_who_they_are(
     with mock_aws():
         config = ec2(tmp_path)
         north, south = EC2(config), EC2({**config, "site": "south"})
-        instance = north.run("b1", token="resume-7")
-        assert north.run("b1", token="resume-7") == instance
+        instance = north.run("b1")
         south.run("b1")
         assert [machine["instance"] for machine in north.instances()] == [instance]
         assert north.user_data_of(instance) == "#!/bin/sh\nslurmd -b -N b1\n"

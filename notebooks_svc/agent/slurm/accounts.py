@@ -118,7 +118,7 @@ class Mirror:
 
     def _write(self, *words: str) -> None:
         try:
-            self.commands.run("sacctmgr", "-i", "-Q", *words)
+            self.commands.run(*self.commands.site.accounts_command, "-i", "-Q", *words)
         except SlurmSilent as error:
             if NOTHING_NEW not in str(error).lower() and "already exists" not in str(error).lower():
                 raise

@@ -26,7 +26,12 @@ def main():
     id = os.environ["COMMONS_PROCESS"]
     folder = os.path.join(os.environ["HOME"], ".local/share/commons/launches")
     try:
-        os.makedirs(folder, exist_ok=True)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        print("home_unwritable:", error, file=sys.stderr, flush=True)
+        return HOME_FAILED
+    try:
         mark = os.open(os.path.join(folder, id), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         os.write(mark, os.environ.get("SLURM_JOB_ID", "?").encode())
         os.close(mark)

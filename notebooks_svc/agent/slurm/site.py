@@ -22,6 +22,7 @@ class SlurmSite(BaseModel):
     :param bind: where notebook servers listen on a node
     :param callback_url: where jobs reach the hub
     :param node_addresses: node → address, for sites whose node names are not resolvable; `*` stands for all
+    :param accounts_command: how `sacctmgr` is called for changes: an Operator may not change QOS, so a service user goes by sudo
     :param commons_group: accounts outside this Unix group are never submitted for
     """
 
@@ -33,6 +34,7 @@ class SlurmSite(BaseModel):
     environments: Path
     libexec: Path
     account_hook: list[str]
+    accounts_command: list[str] = ["sacctmgr"]
     bind: str = "0.0.0.0"  # noqa: S104 (a node's address is not known beforehand; the network is the site's own)
     callback_url: str
     node_addresses: dict[str, str] = {}

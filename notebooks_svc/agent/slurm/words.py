@@ -18,6 +18,7 @@ WAITING = {
     "Reservation": "It waits for a reservation to begin.",
     "PartitionDown": "This part of the site is closed for now.",
     "PartitionInactive": "This part of the site is closed for now.",
+    "PartitionConfig": "This part of the site has no machine of this size. Choose a smaller size.",
     "PartitionTimeLimit": "It asks for more time than this part of the site allows.",
     "PartitionNodeLimit": "It asks for more than this part of the site has.",
     "InvalidAccount": "The site does not know this allocation yet.",
