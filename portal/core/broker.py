@@ -18,7 +18,7 @@ from kombu.utils.json import dumps
 
 def whole_messages() -> None:
     """Have messages of the filesystem broker appear whole."""
-    filesystem.Channel._put = _put  # type: ignore[method-assign]
+    filesystem.Channel._put = _put  # type: ignore[method-assign, assignment]
 
 
 def _put(channel: Any, queue: str, payload: Any, **_: object) -> None:

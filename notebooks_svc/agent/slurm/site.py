@@ -22,7 +22,7 @@ class SlurmSite(BaseModel):
     :param bind: where notebook servers listen on a node
     :param callback_url: where jobs reach the hub
     :param node_addresses: node → address, for sites whose node names are not resolvable; `*` stands for all
-    :param accounts_command: how `sacctmgr` is called for changes: an Operator may not change QOS, so a service user goes by sudo
+    :param accounts_command: how `sacctmgr` is called for changes: an Operator may not change QOS, a service user goes by sudo
     :param commons_group: accounts outside this Unix group are never submitted for
     """
 
