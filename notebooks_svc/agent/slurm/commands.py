@@ -73,6 +73,8 @@ REFUSALS = (
     ("violates accounting", "budget_fence"),
     ("requested time limit is invalid", "walltime"),
     ("requested node configuration is not available", "size_unavailable"),
+    ("more processors requested than permitted", "size_unavailable"),
+    ("memory required by task is not available", "size_unavailable"),
     ("node count specification invalid", "size_unavailable"),
     ("invalid generic resource", "size_unavailable"),
     ("memory specification can not be satisfied", "size_unavailable"),
