@@ -16,6 +16,7 @@ from portal.audit import services as audit
 from portal.core.errors import Malformed, Refusal
 from portal.objects.door import CHUNK_BYTES, store
 from portal.objects.keys import key_check
+from portal.web.registry import registry
 
 from . import search
 from .models import Dataset, DatasetFile, Terms, Version
@@ -151,6 +152,7 @@ def version_withdraw(*, version: Version, reason: str, by: User, at: datetime, h
     newest_write(version.dataset)
     about = version.dataset.about
     audit.event_record(kind="dataset.version_withdrawn", actor=by, about=about, at=at, version=version.name, reason=reason)
+    registry.tell("datasets.access_changed")
 
 
 @transaction.atomic
@@ -159,6 +161,7 @@ def dataset_withdraw(*, dataset: Dataset, reason: str, by: User, at: datetime) -
     _check_reason(reason)
     Dataset.objects.filter(pk=dataset.pk, withdrawn_at__isnull=True).update(withdrawn_at=at, withdrawn_reason=reason.strip())
     audit.event_record(kind="dataset.withdrawn", actor=by, about=dataset.about, at=at, reason=reason)
+    registry.tell("datasets.access_changed")
 
 
 def _check_reason(reason: str) -> None:

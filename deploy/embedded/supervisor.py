@@ -21,7 +21,7 @@ from .parts import Part, parts
 from .slurm import slurm_down, slurm_up
 
 PR_SET_PDEATHSIG = 1
-START_LIMIT_S = 240.0  # a busy machine takes longer than the three minutes promised for a quiet one
+START_LIMIT_S = 90.0
 SESSIONS_END_S = 5.5
 SESSIONS_END_SLURM_S = 15.0  # the scheduler's accounting has an end some seconds after it happened
 BACKOFF_MAX_S = 10.0

@@ -42,15 +42,18 @@ import pyarrow.fs as pafs
 endpoint = os.environ["AWS_ENDPOINT_URL"].split("//")[1]
 where = {"endpoint_override": endpoint, "scheme": "http", "region": "us-east-1"}
 rooted = pafs.S3FileSystem(access_key=ROOT[0], secret_key=ROOT[1], **where)
+granted, path = pafs.FileSystem.from_uri(uri)
 works = {
     "boto3": lambda: whole(mine), "boto3 root": lambda: whole(root),
-    "pyarrow": lambda: pq.read_table(uri), "pyarrow root": lambda: pq.read_table("datasets/" + KEY, filesystem=rooted),
+    "pyarrow": lambda: pq.read_table(path, filesystem=granted), "pyarrow root": lambda: pq.read_table(path, filesystem=rooted),
 }
 for work in works.values(): work()
+first = timed(lambda: pafs.FileSystem.from_uri(uri)[0].get_file_info(path))
 found = {name: [] for name in works}
 for turn in range(ROUNDS):
     for name in (works if turn % 2 else reversed(works)):
         found[name].append(timed(works[name]))
+found["first"] = [first]
 print(json.dumps(found))
 """
 VEND = """
@@ -106,18 +109,22 @@ def _cell(up: Up, session: dict[str, Any], code: str) -> str:
 
 
 def _reading(found: dict[str, list[float]], size: int) -> None:
+    """The best of the rounds is the one that neighbours on the machine disturbed least."""
     for tool in ("boto3", "pyarrow"):
-        # Neighbours in time are compared: a busy moment slows both.
-        ratio = median(floor / ours for ours, floor in zip(found[tool], found[f"{tool} root"], strict=True))
-        speed, floor = (size / 1e6 / median(found[name]) for name in (tool, f"{tool} root"))
+        ours, floor = min(found[tool]), min(found[f"{tool} root"])
         say(
             f"256 MB Parquet by {tool} with the session's credential beside root keys",
-            ratio,
+            floor / ours,
             "≥ 0.95",
-            f"{speed:.0f} MB/s beside {floor:.0f} MB/s",
+            f"{size / 1e6 / ours:.0f} MB/s beside {size / 1e6 / floor:.0f} MB/s, best of {len(found[tool])}",
+            f"medians {median(found[tool]):.2f} s beside {median(found[f'{tool} root']):.2f} s",
         )
-    ratio = median(found["boto3 root"]) / median(found["pyarrow"])
-    say("the same, read as a table through the granted path beside bytes by boto3 with root keys", ratio, "≥ 0.95")
+    say(
+        "a table through the granted path beside its bytes by boto3 with root keys",
+        min(found["boto3 root"]) / min(found["pyarrow"]),
+        "≥ 0.95",
+        f"a new program's first look, credential included, took {1000 * found['first'][0]:.0f} ms",
+    )
 
 
 def _vending(found: dict[str, list[tuple[list[float], float]]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -102,6 +103,43 @@ def test_a_page_downloads_from_the_store_and_nothing_lies_on_the_disk(shop: Up) 
     assert answer.text.startswith("week,co2,year\n1958-03-29,316.1,1958\n")
     assert str(answer.url).startswith(os.environ["COMMONS_OBJECTS_URL"])
     assert not list((Path(shop.home) / "objects").glob("datasets/*"))
+
+
+def test_an_enterprise_publishes_straight_to_the_store_and_takes_it_back(shop: Up) -> None:
+    """Two parts go to the store itself, one of them again after a lost line; checked, reviewed, read by a link, withdrawn."""
+    store = os.environ["COMMONS_OBJECTS_URL"]
+    body = b"day,level\n" + b"2026-01-01,12.5\n" * 600_000
+    organisation = shop.api("founder", "GET", "/organisations").json()["items"][0]["id"]
+    facts = {"slug": "river-levels", "title": "River levels", "summary": "Levels of a river, each day.", "access_class": "open"}
+    facts |= {"commercial_use": True, "licence": "CC0-1.0", "domain": "Climate", "description": "Made for this test."}
+    made = shop.api("founder", "POST", "/datasets", json={"organisation": organisation, **facts})
+    assert made.status_code == 201, made.text
+    assert shop.api("founder", "POST", "/datasets/river-levels/versions", json={"version": "1"}).status_code == 201
+    wish = {"version": "1", "path": "levels.csv", "size_bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    upload = shop.api("founder", "POST", "/datasets/river-levels/uploads", json=wish).json()
+    assert len(upload["parts"]) == 2
+    for part in (upload["parts"][0], *upload["parts"]):
+        assert part["url"].startswith(store)
+        start = (part["number"] - 1) * upload["part_bytes"]
+        answer = httpx.put(part["url"], content=body[start : start + upload["part_bytes"]], timeout=60)
+        assert answer.status_code == 200, answer.text
+    checked = shop.api("founder", "POST", f"/dataset-uploads/{upload['id']}/complete").json()
+    end = time.monotonic() + 60
+    while checked["state"] not in ("stored", "refused") and time.monotonic() < end:
+        time.sleep(0.3)
+        checked = shop.api("founder", "GET", f"/dataset-uploads/{upload['id']}").json()
+    assert checked["state"] == "stored", checked
+    version = "/datasets/river-levels/versions/1"
+    assert shop.api("founder", "POST", f"{version}/submit", json={"people": "no"}).status_code == 200
+    published = shop.api("steward", "POST", f"{version}/review", json={"outcome": "publish"})
+    assert published.status_code == 200, published.text
+
+    link = shop.api("rival", "GET", "/datasets/river-levels/files").json()["items"][0]["url"]
+    assert link.startswith(f"{store}/datasets/river-levels/1/levels.csv?")
+    assert httpx.get(link).content == body
+    ended = shop.api("founder", "POST", f"{version}/withdraw", json={"reason": "The gauge was broken."})
+    assert ended.status_code == 200, ended.text
+    assert httpx.get(link).status_code == 403
 
 
 def _get(client: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from django.utils import timezone
 
-from allocations.datasets import services
+from allocations.datasets import publishing, services
 from allocations.datasets.models import Access, Dataset
 from notebooks_svc.sessions.tokens import session_token
 from notebooks_svc.storage import denials, vending
@@ -211,8 +211,8 @@ def test_what_is_withdrawn_is_denied_to_everybody(ground: Ground) -> None:
     ground.dataset("sea", "open")
     ours, theirs = ground.s3(ground.session()), ground.s3(ground.session(ground.rivals))
     assert attempts(ground, theirs, "air")["read"] == 200
-    Dataset.objects.filter(pk=air.pk).update(withdrawn_at=timezone.now(), withdrawn_reason="A mistake.")
-    denials.denials_sync(at=timezone.now())
+    publishing.dataset_withdraw(dataset=air, reason="A mistake.", by=ground.steward, at=timezone.now())
+    ground.committed()
     for client in (ours, theirs):
         assert attempts(ground, client, "air")["read"] == 403
         assert attempts(ground, client, "sea")["read"] == 200
@@ -412,3 +412,43 @@ def _in_an_hour() -> Any:
 def _log(objectstore: ObjectStore) -> list[dict[str, Any]]:
     time.sleep(0.3)
     return [json.loads(line) for line in objectstore.log.read_text(errors="replace").splitlines()[-200:] if line.endswith("}")]
+
+
+# --- when things go wrong -------------------------------------------------------------------------------------------------
+
+
+def test_of_two_who_tell_the_store_at_once_the_later_state_wins(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = ground.dataset("faces", "controlled")
+    access = ground.grant(faces)
+    s3 = ground.s3(ground.session())
+    ended = ground.session()
+    deny = ground.vendor.deny
+
+    def slow(stale: list[Denial]) -> bool:
+        """Has worked out what to say, and is overtaken before saying it."""
+        monkeypatch.setattr(ground.vendor, "deny", deny)
+        ground.revoke(access)
+        assert attempts(ground, s3, "faces")["read"] == 403
+        return deny(stale)
+
+    ground.end(ended)
+    monkeypatch.setattr(ground.vendor, "deny", slow)
+    denials.denials_sync(at=timezone.now())
+    assert attempts(ground, s3, "faces")["read"] == 403
+
+
+def test_what_was_revoked_while_the_store_was_away_is_denied_when_it_is_back(ground: Ground, objectstore: ObjectStore) -> None:
+    access = ground.grant(ground.dataset("faces", "controlled"))
+    session = ground.session()
+    s3 = ground.s3(session)
+    objectstore.verb("down")
+    try:
+        ground.revoke(access)  # the steward is not kept waiting for the store, and not told a lie: nobody reads meanwhile
+        refused = ground.keys(session)
+        assert (refused.status_code, refused.json()["code"]) in ((503, "store_unreachable"), (503, "store_not_trusted"))
+        assert "AccessKeyId" not in refused.text
+    finally:
+        objectstore.verb("up")
+    denials.denials_sync(at=timezone.now())  # the sweep, five seconds later at most
+    assert attempts(ground, s3, "faces")["read"] == 403
+    assert ground.store.open("datasets/faces/1/table.csv").read() == TABLE

@@ -21,7 +21,7 @@ from deploy.embedded.bootstrap import commons_home, notebook_environment, notebo
 from deploy.embedded.layout import PORTS
 
 ROOT = Path(__file__).resolve().parents[2]
-START_LIMIT_S = 260
+START_LIMIT_S = 150
 
 
 def environments_ready() -> Path:
