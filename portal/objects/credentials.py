@@ -31,7 +31,7 @@ READ = ["s3:GetObject"]
 WRITE = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 WHERE = "s3:GetBucketLocation"
 OURS = "commons"  # statements of a bucket's policy whose Sid begins so are written here; others are left alone
-PROBE_GOOD_S, PROBE_BAD_S = 600, 10
+PROBE_GOOD_S, PROBE_BAD_S, PROBE_LIFE_S = 600, 10, 900
 VERSION = "2012-10-17"
 
 
@@ -256,7 +256,7 @@ class Vendor:
             for prefix in (inside, outside):
                 bucket, name = self.connection.place(f"{prefix}object")
                 s3.put_object(Bucket=bucket, Key=name, Body=b"probe")
-            keys = self.assume("portal-probe", Scope(reads=(inside,)))
+            keys = self.assume("portal-probe", Scope(reads=(inside,)), life_s=PROBE_LIFE_S)
             session = self.connection.client_as(keys.access_key, keys.secret_key, keys.token)
             bucket, name = self.connection.place(f"{inside}object")
             session.get_object(Bucket=bucket, Key=name)["Body"].read()
