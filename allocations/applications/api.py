@@ -4,7 +4,8 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Query, Router, Schema, Status
+from ninja import File, Query, Router, Schema, Status
+from ninja.files import UploadedFile
 
 from allocations.calls.answers import WrongAnswer, answer_read, questions
 from allocations.calls.models import CallVersion
@@ -16,9 +17,9 @@ from portal.core.quantities import credits_text
 from portal.organisations.selectors import organisation_get_for_user
 from portal.web.registry import cached_import
 
-from . import drafts, selectors, services
+from . import drafts, files, screenings, selectors, services
 from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, UNIT, asked_read
-from .models import Application
+from .models import Application, AttachedFile
 
 router = Router(tags=["applications"])
 # Upper rooms add to the row of an application: dotted paths of functions (applications) → {pk: {…}}.
@@ -64,6 +65,12 @@ class ReturnIn(Schema):
     """What to correct."""
 
     message: str
+
+
+class ScreeningIn(Schema):
+    """Answers by question: yes, no or unsure."""
+
+    answers: dict[str, str] = {}
 
 
 @router.post("/calls/{slug}/eligibility")
@@ -126,6 +133,59 @@ def application_patch(request: HttpRequest, code: str, body: ApplicationPatch) -
     return application_row(application)
 
 
+@router.get("/applications/{code}/files")
+def file_list(request: HttpRequest, code: str) -> dict[str, Any]:
+    """The files a call asks for, and what is attached."""
+    application = selectors.application_get_for_user(user=caller(request), code=code)
+    there = files.files_of(application)
+    rows = [
+        {
+            "key": asked.key,
+            "label": asked.label,
+            "required": asked.required,
+            "kinds": asked.kinds,
+            "size_mb_max": asked.size_mb_max,
+            "file": _file_row(there[asked.key]) if asked.key in there else None,
+        }
+        for asked in files.asked_files(application)
+    ]
+    return {"items": rows, "next": None}
+
+
+@router.post("/applications/{code}/files/{key}", response={201: dict[str, Any]})
+def file_add(request: HttpRequest, code: str, key: str, file: File[UploadedFile]) -> Status[Any]:
+    """Attach a file; its type is found from its content."""
+    user = caller(request)
+    application = selectors.application_get_for_user(user=user, code=code)
+    row = files.file_add(
+        application=application,
+        key=key,
+        name=file.name or "",
+        source=file.file,  # type: ignore[arg-type]
+        size=file.size or 0,
+        by=user,
+        at=timezone.now(),
+    )
+    return Status(201, _file_row(row))
+
+
+@router.post("/applications/{code}/screening")
+def screening(request: HttpRequest, code: str, body: ScreeningIn) -> dict[str, Any]:
+    """Answer questions of the AI Act screening in their order; answers which question is open, or what came out."""
+    user, now = caller(request), timezone.now()
+    application = selectors.application_get_for_user(user=user, code=code)
+    for key, answer in body.answers.items():
+        screenings.answer_give(application=application, key=key, answer=answer, by=user, at=now)
+    found = screenings.current_walk(application)
+    return {
+        "questionnaire": screenings.CURRENT,
+        "answers": found.answers,
+        "asks": found.asks.model_dump() if found.asks else None,
+        "outcome": found.outcome or None,
+        "reasons": found.reasons,
+    }
+
+
 @router.post("/applications/{code}/submit")
 def application_submit(request: HttpRequest, code: str) -> dict[str, Any]:
     """Send it; answers with the promised day."""
@@ -151,6 +211,10 @@ def application_return(request: HttpRequest, code: str, body: ReturnIn) -> dict[
     application = selectors.application_get_for_user(user=user, code=code)
     services.application_return(application=application, message=body.message, by=user, at=timezone.now())
     return application_row(application)
+
+
+def _file_row(row: AttachedFile) -> dict[str, Any]:
+    return {"id": row.pk, "name": row.name, "kind": row.kind, "size": row.size, "sha256": row.sha256, "added_at": row.added_at}
 
 
 def application_row(application: Application) -> dict[str, Any]:

@@ -52,7 +52,11 @@ class AnswerField(forms.Field):
 
     def __init__(self, question: Question) -> None:
         self.question = question
-        super().__init__(label=question.label, help_text=_help(question), required=question.required, widget=_widget(question))
+        widget = _widget(question)
+        if question.show_if:
+            answers = [("yes" if one else "no") if isinstance(one, bool) else one for one in question.show_if.any_of]
+            widget.attrs |= {"data-show-if": question.show_if.key, "data-show-if-any": " ".join(answers)}
+        super().__init__(label=question.label, help_text=_help(question), required=question.required, widget=widget)
 
     def clean(self, value: Any) -> Any:
         try:

@@ -5,17 +5,23 @@ from decimal import Decimal
 from django import forms
 
 from portal.organisations.forms import country_choices
+from portal.organisations.models import LegalForm
 
 from .estimator import PEAK_WORDS
 
 
 class CheckForm(forms.Form):
-    """Three facts that tell most of it, before anybody signs in."""
+    """A few facts that tell most of it, before anybody signs in."""
 
     country = forms.ChoiceField(label="Country where your enterprise is registered", choices=country_choices)
     headcount = forms.IntegerField(label="People employed", min_value=0, max_value=10_000_000)
     turnover_eur = forms.IntegerField(label="Turnover last year, in euro", min_value=0, max_value=10**14)
     balance_sheet_eur = forms.IntegerField(label="Balance sheet total, in euro", min_value=0, max_value=10**14, required=False)
+    legal_form = forms.ChoiceField(label="Legal form", choices=[("", "Not said"), *LegalForm.choices], required=False)
+    founded_on = forms.DateField(label="Founded on", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    subsidies_eur = forms.IntegerField(
+        label="Subsidies received in three years, in euro", min_value=0, max_value=10**14, required=False
+    )
 
 
 class BeginForm(forms.Form):

@@ -52,7 +52,16 @@ def check(request: HttpRequest) -> HttpResponse:
         size = size_class(
             headcount=given["headcount"], turnover_eur=given["turnover_eur"], balance_sheet_eur=given["balance_sheet_eur"]
         )
-        facts = Facts(today=now.date(), country=given["country"], size=size.size, size_reason=size.reason)
+        facts = Facts(
+            today=now.date(),
+            country=given["country"],
+            size=size.size,
+            size_reason=size.reason,
+            legal_form=given["legal_form"] or None,
+            headcount=given["headcount"],
+            founded_on=given["founded_on"],
+            subsidies_eur=given["subsidies_eur"],
+        )
         for call in selectors.call_list_public():
             found = eligibility(rules=call.rules.eligibility, facts=facts, call=call.slug)
             answers.append((call, call.rules, call.intake(now), found))

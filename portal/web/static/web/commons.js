@@ -50,6 +50,32 @@
     });
   }
 
+  // A question that hangs on another of the same page is shown only when that one was answered so. It is asked all the same
+  // where this file is missing, and what was typed into it stays.
+  for (const field of document.querySelectorAll("[data-show-if]")) {
+    const form = field.closest("form"), box = field.closest(".field"), name = field.dataset.showIf;
+    if (!form || !box || !form.querySelector(`[name="${CSS.escape(name)}"]`)) continue;
+    const wanted = field.dataset.showIfAny.split(" ");
+    const show = () => { box.hidden = !new FormData(form).getAll(name).some((answer) => wanted.includes(answer)); };
+    form.addEventListener("input", show);
+    show();
+  }
+
+  // Words are counted while they are written: <textarea data-words="200">.
+  for (const area of document.querySelectorAll("textarea[data-words]")) {
+    const note = document.createElement("p"), most = Number(area.dataset.words);
+    note.className = "help";
+    note.setAttribute("aria-live", "off");
+    area.after(note);
+    const count = () => {
+      const words = area.value.split(/\s+/).filter(Boolean).length;
+      note.textContent = words > most ? `${words} words: ${words - most} too many` : `${words} of ${most} words`;
+      note.classList.toggle("errorlist", words > most);
+    };
+    area.addEventListener("input", count);
+    count();
+  }
+
   // The price follows the choice: <form data-quote="/path"> with a part called "quote".
   for (const form of document.querySelectorAll("form[data-quote]")) {
     const part = document.getElementById("quote");
