@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as portal_settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -18,6 +20,7 @@ from allocations.calls import services as calls
 from allocations.reviews import services as reviews
 from portal.accounts.models import User
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
+from portal.objects.door import store
 from tests.support.programme import Programme, document
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -28,6 +31,15 @@ ASKED = [
     {"key": "plan", "label": "Your plan", "kinds": ["pdf"], "required": True, "size_mb_max": 1},
     {"key": "table", "label": "Figures", "kinds": ["csv", "xlsx"]},
 ]
+
+
+@pytest.fixture(autouse=True)
+def _own_store(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Files of these tests lie in a folder of their own."""
+    settings.OBJECTS_ROOT = tmp_path
+    store.cache_clear()
+    yield
+    store.cache_clear()
 
 
 def office(part: str, *more: str) -> bytes:
@@ -154,7 +166,7 @@ def test_what_was_sent_stays_readable_after_it_is_replaced(programme: Programme,
 
 # --- pages --------------------------------------------------------------------------------------------------------------
 def browser(user: User) -> Client:
-    client = Client(headers={"host": settings.PORTAL_HOST})
+    client = Client(headers={"host": portal_settings.PORTAL_HOST})
     client.force_login(user)
     return client
 
@@ -186,7 +198,7 @@ def test_only_readers_of_the_application_get_the_file_and_only_as_a_download(pro
     assert answer["Content-Disposition"].startswith("attachment")
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert b"".join(answer.streaming_content) == PDF  # type: ignore[attr-defined]
-    assert Client(headers={"host": settings.PORTAL_HOST}).get(at).status_code == 302
+    assert Client(headers={"host": portal_settings.PORTAL_HOST}).get(at).status_code == 302
     assert browser(programme.founder).get(f"/applications/{draft.code}/files/999999/").status_code == 404
 
 

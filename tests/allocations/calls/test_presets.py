@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from allocations.reviews import services as reviews
 from allocations.reviews.steps import step_record, steps_planned
 from portal.core.errors import NotYours, Refusal
 from portal.core.quantities import MICRO
+from portal.objects.door import store
 from portal.organisations import declarations
 from portal.organisations.models import Subsidy
 from tests.support.programme import Programme, pool
@@ -48,6 +51,15 @@ FACTS: dict[str, dict[str, Any]] = {
     "uk": {"country": "GB", "legal_form": "company", "registry_scheme": "GB company number"},
     "eurohpc": {"country": "PT", "legal_form": "company"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_store(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Files of these tests lie in a folder of their own."""
+    settings.OBJECTS_ROOT = tmp_path
+    store.cache_clear()
+    yield
+    store.cache_clear()
 
 
 def test_the_eight_presets_are_there_and_name_their_source_and_what_to_check() -> None:
