@@ -12,6 +12,7 @@ class ApplicationsConfig(AppConfig):
         registry.card("dashboard", "allocations.applications.cards.on_dashboard", order=8)
         registry.card("call", "allocations.applications.cards.on_call", order=10)
         registry.card("application", "allocations.applications.cards.screening_on_application", order=40)
+        registry.card("application-side", "allocations.applications.cards.rules_on_application", order=5)
         registry.card("call-preview", "allocations.applications.cards.form_preview", order=10)
         registry.card("application", "allocations.applications.messages.on_application", order=40)
         registry.card("allocation", "allocations.applications.messages.on_allocation", order=60)

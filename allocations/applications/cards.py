@@ -7,8 +7,13 @@ from typing import Any, cast
 from django.http import HttpRequest
 from django.utils import timezone
 
+from allocations.calls.afterwards import release_parts
+from allocations.calls.conditions import conditions
+from allocations.calls.deciding import pool_of, reviewers_wanted, start_finding, steps_of
+from allocations.calls.document import Start
 from allocations.calls.eligibility import eligibility
 from allocations.calls.models import Call, CallVersion
+from allocations.calls.pricing import price_of
 from allocations.calls.selectors import call_list_public
 from portal.accounts.models import User
 from portal.organisations.models import Organisation
@@ -64,3 +69,25 @@ def screening_on_application(_: HttpRequest, *, application: Application) -> tup
         return None
     result = result_of(application)
     return ("applications/screening_result.html", {"result": result}) if result else None
+
+
+def rules_on_application(_: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
+    """What the call's rules make of this application, rule by rule, in the words that decide."""
+    if application.state not in OPEN or application.requested_credits is None:
+        return None
+    rules, now = application.version.rules, timezone.now()
+    facts = selectors.facts_of(organisation=application.organisation, today=now.date(), without=application)
+    found = conditions(rules, facts=facts, answers=application.answers, asked=application.requested)
+    amount = application.requested_credits
+    reasons = [one.reason for one in found.values()]
+    if rules.prices:
+        reasons.append(price_of(rules.prices, size=facts.size, legal_form=facts.legal_form or "").reason)
+    if rules.start != Start():
+        reasons.append(start_finding(rules.start, today=now.date())[1].reason)
+    reasons += [plan.reason for plan in steps_of(rules, amount)]
+    if rules.review and rules.review.by_amount:
+        reasons.append(f"Reviewers: {reviewers_wanted(rules.review, amount).reason}")
+    if rules.pools:
+        reasons.append(f"Paid from {pool_of(rules, application.answers).reason}")
+    reasons += [part.reason for part in release_parts(rules.release, amount) if rules.release and part.reason]
+    return ("applications/card_rules.html", {"reasons": reasons}) if reasons else None

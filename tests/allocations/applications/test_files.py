@@ -19,6 +19,7 @@ from allocations.applications.models import Application, AttachedFile
 from allocations.calls import services as calls
 from allocations.reviews import services as reviews
 from portal.accounts.models import User
+from portal.api.tokens import token_create
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.objects.door import store
 from tests.support.programme import Programme, document
@@ -220,3 +221,19 @@ def test_the_files_page_says_what_is_wrong_and_keeps_what_is_right(programme: Pr
         files.file_remove(application=draft, key="plan", by=programme.colleague, at=programme.now)
     services.application_withdraw(application=draft, by=programme.founder, at=programme.now)
     assert client.post(at + "plan/add/", {"file": SimpleUploadedFile("x.pdf", PDF)}).status_code == 409
+
+
+# --- programs ------------------------------------------------------------------------------------------------------------
+def test_a_program_attaches_a_file_and_is_told_the_same(programme: Programme, draft: Application) -> None:
+    client = Client(headers={"host": portal_settings.PORTAL_HOST})
+    token = token_create(user=programme.founder, name="test", at=programme.now)
+    at, headers = f"/api/v1/applications/{draft.code}/files", {"Authorization": f"Bearer {token}"}
+    wrong = client.post(f"{at}/plan", {"file": SimpleUploadedFile("plan.pdf", b"<html>")}, headers=headers)
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "malformed")
+    right = client.post(f"{at}/plan", {"file": SimpleUploadedFile("plan.pdf", PDF)}, headers=headers)
+    assert (right.status_code, right.json()["kind"]) == (201, "pdf")
+    listed = client.get(at, headers=headers).json()["items"]
+    assert [(row["key"], row["file"] is not None) for row in listed] == [("plan", True), ("table", False)]
+    foreign = {"Authorization": f"Bearer {token_create(user=programme.rival, name='test', at=programme.now)}"}
+    assert client.get(at, headers=foreign).status_code == 404
+    assert client.post(f"{at}/plan", {"file": SimpleUploadedFile("x.pdf", PDF)}, headers=foreign).status_code == 404

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as portal_settings
+from django.test import Client
 
 from allocations.applications import drafts, files, screenings
 from allocations.applications import services as applications
@@ -33,6 +35,8 @@ from portal.objects.door import store
 from portal.organisations import declarations
 from portal.organisations.models import Subsidy
 from tests.support.programme import Programme, pool
+
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 PRESETS = [
     "access-accelerate",
@@ -172,6 +176,16 @@ def _take_steps(programme: Programme, row: Application) -> None:
             step_record(
                 application=row, key=plan.step.key, passed=True, note="Looked at.", by=programme.officer, at=programme.now
             )
+
+
+def test_what_the_rules_make_of_an_application_stands_on_its_page(programme: Programme) -> None:
+    sign(programme)
+    row = application_made(programme, "eurohpc-fast-lane")
+    client = Client(headers={"host": portal_settings.PORTAL_HOST})
+    client.force_login(programme.founder)
+    page = client.get(f"/applications/{row.code}/").content.decode()
+    assert "Free of charge for micro, small or medium enterprises." in page
+    assert "Administrative check: taken, for every application." in page
 
 
 def test_without_the_declarations_the_uk_and_eurohpc_presets_say_so_before_anything_is_written(programme: Programme) -> None:
