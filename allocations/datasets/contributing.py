@@ -89,6 +89,7 @@ def dataset_edit(*, dataset: Dataset, by: User, at: datetime, terms: str | None 
     policies.check_may_edit(user=by, dataset=dataset)
     facts = _facts_check({**{name: getattr(dataset, name) for name in EDITABLE}, **values})
     before = {name: getattr(dataset, name) for name in facts if getattr(dataset, name) != facts[name]}
+    _check_loosening(dataset, facts["access_class"])
     for name in before:
         setattr(dataset, name, facts[name])
     dataset.save(update_fields=[*before, "slug"])
@@ -374,6 +375,19 @@ def _facts_check(values: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(words, list) or len(words) > 40 or not all(isinstance(w, str) and len(w) <= 60 for w in words):
             raise Malformed(f"{name} is a list of at most 40 short words.", field=name)
     return facts
+
+
+def _check_loosening(dataset: Dataset, wanted: str) -> None:
+    """What was reviewed as data about people for few readers is not opened to more without a reviewer."""
+    order = [AccessClass.OPEN, AccessClass.REGISTERED, AccessClass.CONTROLLED]
+    if order.index(AccessClass(wanted)) >= order.index(AccessClass(dataset.access_class)):
+        return
+    if any(version.personal_data.get("people") == "yes" for version in dataset.versions.filter(state=V.PUBLISHED)):
+        raise Refusal(
+            "personal_data",
+            "It is about people and was reviewed for fewer readers. Withdraw it, and offer it anew with the wider access.",
+            field="access_class",
+        )
 
 
 def _personal_check(personal: dict[str, Any], dataset: Dataset) -> dict[str, str]:

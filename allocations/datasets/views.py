@@ -157,6 +157,8 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
         except NotYours:
             raise
         except Refusal as refusal:
+            if refusal.code == "already_asked":  # the second of two clicks: its page shows what the first did
+                return redirect("datasets:detail", slug=slug)
             form.add_error(None, refusal.message)
         else:
             said = "Accepted. It is in reach of your notebooks now."

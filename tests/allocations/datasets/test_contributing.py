@@ -237,6 +237,21 @@ def test_data_about_people_asks_more(library: Library) -> None:
     assert contributing.version_submit(version=version, personal=fine, by=library.founder, at=library.now).state == "in_review"
 
 
+def test_what_is_about_people_is_not_opened_to_more_without_a_reviewer(library: Library) -> None:
+    dataset = offer(library, access_class="controlled", terms="Do not look for whom.")
+    version = begin(library, dataset)
+    send(library, version)
+    people = {"people": "yes", "special": "yes", "lawful": "yes"}
+    contributing.version_submit(version=version, personal=people, by=library.founder, at=library.now)
+    contributing.dataset_edit(dataset=dataset, access_class="registered", by=library.founder, at=library.now)
+    contributing.dataset_edit(dataset=dataset, access_class="controlled", by=library.founder, at=library.now)
+    contributing.version_review(version=version, outcome="publish", note="", by=library.steward, at=library.now)
+    dataset.refresh_from_db()
+    with pytest.raises(Refusal, match="reviewed for fewer readers"):
+        contributing.dataset_edit(dataset=dataset, access_class="open", by=library.founder, at=library.now)
+    assert contributing.dataset_edit(dataset=dataset, title="Faces of Kisumu", by=library.founder, at=library.now).title
+
+
 def test_only_owners_and_managers_offer_and_only_keepers_change(library: Library) -> None:
     with pytest.raises(NotAllowed):
         offer(library, by=library.colleague)

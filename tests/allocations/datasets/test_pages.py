@@ -176,6 +176,7 @@ def test_the_steward_decides_on_the_page_and_others_find_nothing_there(library: 
     }
     assert client.post("/datasets/faces/ask/", {**form, "accept": ""}).status_code == 409
     assert "Waiting for the steward" in client.post("/datasets/faces/ask/", form, follow=True).content.decode()
+    assert "Waiting for the steward" in client.post("/datasets/faces/ask/", form, follow=True).content.decode()  # twice
     row = Access.objects.get(dataset__slug="faces")
     page = f"/dataset-requests/{row.pk}/"
     assert browser(library.rival).get(page).status_code == 404
