@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -27,7 +28,7 @@ from .models import Agreement, Dataset, DatasetFile, Version
 from .snippets import one_lines
 from .states import A, AccessClass
 
-PAGE, FILES_SHOWN, COLUMNS_SHOWN = 20, 60, 12
+PAGE, FILES_SHOWN, COLUMNS_SHOWN, FACETS_LIFE_S = 20, 60, 12, 60
 
 
 def _person(request: HttpRequest) -> User | None:
@@ -49,7 +50,7 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
             "page": page,
             "q": q,
             "chosen": chosen,
-            "facets": _facets(rows, chosen, cached=not q and not chosen),
+            "facets": _facets(rows, chosen, asked=urlencode(asked)),
             "query": urlencode(asked),
             "kept": list(selectors.kept_list(user=user)[:20]) if (user := _person(request)) else [],
             "enough": page.paginator.count >= search.FOUND_MAX,
@@ -58,14 +59,14 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 
 
 def _facets(
-    rows: Any, chosen: dict[str, str], *, cached: bool
+    rows: Any, chosen: dict[str, str], *, asked: str
 ) -> list[tuple[str, search.Facet, list[tuple[str, str, int]], str]]:
-    """Facets with their values and counts. The counts of the whole catalogue are the same for everybody for a minute."""
-    counted = caches["local"].get("dataset-facets") if cached else None
+    """Facets with their values and counts. What was counted for somebody is the same for everybody for a minute."""
+    key = f"dataset-facets-{hashlib.sha256(asked.encode()).hexdigest()}"
+    counted = caches["local"].get(key)
     if counted is None:
         counted = {name: facet.count(rows) for name, facet in search.FACETS.items()}
-        if cached:
-            caches["local"].set("dataset-facets", counted, 60)
+        caches["local"].set(key, counted, FACETS_LIFE_S)
     return [(name, facet, counted[name], chosen.get(name, "")) for name, facet in search.FACETS.items()]
 
 
