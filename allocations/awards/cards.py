@@ -10,6 +10,7 @@ from django.utils import timezone
 from allocations.applications.models import Application
 from allocations.applications.policies import may_officiate
 from allocations.applications.states import Outcome, S, Turn
+from portal.organisations.models import Organisation
 
 from . import appeals, selectors
 from .figures import figures
@@ -79,3 +80,8 @@ def rest_on_application(request: HttpRequest, *, application: Application) -> tu
     user: Any = request.user
     may_grant = may_officiate(user=user, application=application) and rest.ended_at is None
     return "awards/card_rest.html", {"rest": rest, "allocation": allocation, "may_grant": may_grant}
+
+
+def aid_on_organisation(_: HttpRequest, *, organisation: Organisation) -> tuple[str, dict[str, Any]]:
+    """The letter about aid received, at hand."""
+    return "awards/card_aid.html", {"organisation": organisation}

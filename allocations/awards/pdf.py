@@ -13,7 +13,10 @@ STYLE = """
 body { font: 10.5pt/1.5 sans-serif; color: #17242b }
 h1 { font-size: 17pt; line-height: 1.2 } h2 { font-size: 12.5pt; margin: 1.3em 0 .3em }
 h3 { font-size: 10.5pt; margin: .8em 0 .2em } p { margin: 0 0 .7em } .soft { color: #4d5f69 } .lead { font-size: 12pt }
-dl { display: grid; grid-template-columns: 35mm 1fr; gap: 1mm 5mm } dd { margin: 0 } .prose { white-space: pre-line }
+dl { display: grid; grid-template-columns: 35mm 1fr; gap: 1mm 5mm } dd { margin: 0 }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: 1mm 3mm 1mm 0; border-bottom: 1px solid #ccc }
+.num { text-align: right } .prose { white-space: pre-line }
 .notice { border: 1px solid #888; padding: 3mm } .actions, .badge { display: none }
 """
 
@@ -24,6 +27,19 @@ def letter_pdf(context: dict[str, Any]) -> bytes:
 
     :raises Refusal: `pdf_unavailable` where the machine lacks Pango
     """
+    return _draw("awards/letter_body.html", "Decision", context)
+
+
+def subsidy_pdf(context: dict[str, Any]) -> bytes:
+    """
+    The letter about aid received, as PDF.
+
+    :raises Refusal: `pdf_unavailable` where the machine lacks Pango
+    """
+    return _draw("awards/subsidy_letter.html", "Aid received", context)
+
+
+def _draw(template: str, title: str, context: dict[str, Any]) -> bytes:
     try:
         from weasyprint import CSS, HTML
     except OSError:
@@ -33,8 +49,8 @@ def letter_pdf(context: dict[str, Any]) -> bytes:
             "Print the page instead, or ask the operator.",
             status=503,
         ) from None
-    html = render_to_string("awards/letter_body.html", {**context, "printed": True})
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Decision</title><body>{html}</body></html>'
+    html = render_to_string(template, {**context, "printed": True})
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><body>{html}</body></html>'
     return HTML(string=page, url_fetcher=_nothing).write_pdf(stylesheets=[CSS(string=STYLE)]) or b""
 
 

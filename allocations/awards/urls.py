@@ -17,6 +17,7 @@ urlpatterns = [
     path("applications/<str:code>/appeal/", views.appeal_new, name="appeal_new"),
     path("appeals/<int:pk>/", views.appeal, name="appeal"),
     path("applications/<str:code>/decision.pdf", views.letter_file, name="letter_pdf"),
+    path("enterprise/<int:pk>/aid.pdf", views.subsidy_file, name="subsidy_pdf"),
     path("calendar/", views.calendar_page, name="calendar"),
     path("calendar/<str:token>.ics", views.calendar_feed, name="calendar_feed"),
     path("awards/", public_views.register_page, name="register"),

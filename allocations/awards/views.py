@@ -27,11 +27,13 @@ from portal.accounts.models import Role, User
 from portal.accounts.policies import check_role
 from portal.core.errors import NotYours, Refusal
 from portal.organisations.policies import org_role
+from portal.organisations.selectors import organisation_get_for_user
+from portal.organisations.subsidies import aid_total
 
 from . import appeals, selectors, services
 from .calendar import calendar_owner, calendar_text, calendar_token, entries
 from .forms import AppealAnswerForm, AppealForm, DecideForm
-from .pdf import letter_pdf
+from .pdf import letter_pdf, subsidy_pdf
 from .selectors import QueueAsk
 from .terms import Terms
 
@@ -109,6 +111,20 @@ def letter_file(request: HttpRequest, code: str) -> HttpResponse:
     """The same letter as PDF."""
     answer = HttpResponse(letter_pdf(_letter(request, code)), content_type="application/pdf")
     answer["Content-Disposition"] = f'inline; filename="decision-{code}.pdf"'
+    return answer
+
+
+@login_required
+def subsidy_file(request: HttpRequest, pk: int) -> HttpResponse:
+    """A letter about the aid an enterprise received over three years, for its owner's next application elsewhere."""
+    user: Any = request.user
+    organisation = organisation_get_for_user(user=user, pk=pk)
+    today = timezone.now().date()
+    aid = aid_total(organisation=organisation, today=today)
+    answer = HttpResponse(
+        subsidy_pdf({"organisation": organisation, "aid": aid, "today": today}), content_type="application/pdf"
+    )
+    answer["Content-Disposition"] = f'inline; filename="aid-received-{today}.pdf"'
     return answer
 
 

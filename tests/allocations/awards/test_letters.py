@@ -102,3 +102,12 @@ def test_a_calendar_line_is_folded_and_escaped(programme: Programme) -> None:
     text = calendar_text([long], at=programme.now)
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
     assert "end\\, really" in text.replace("\r\n ", "")
+
+
+def test_the_letter_about_aid_is_for_the_enterprise_and_for_officers(programme: Programme) -> None:
+    pytest.importorskip("weasyprint", exc_type=OSError)
+    at = f"/enterprise/{programme.firm.pk}/aid.pdf"
+    for user in (programme.founder, programme.officer):
+        answer = browser(user).get(at)
+        assert (answer.status_code, answer.content[:5]) == (200, b"%PDF-")
+    assert browser(programme.rival).get(at).status_code == 404
