@@ -36,8 +36,8 @@ def run(*, long: bool) -> None:
         ledger_open(large, **dict.fromkeys(names, 10**11))
         rows = 10_000_000 if long else 1_000_000
         _latency(installation, large, rows=rows)
-        _reading(installation, large, rows=rows)
         _verifying(installation, transfers=installation.transfers())
+        _reading(installation, large, rows=rows)
         _ticking(Installation(Path(home), database_url=server.url("sessions")), sessions=10_000)
 
 
@@ -82,6 +82,7 @@ def _latency(small: Installation, large: Installation, *, rows: int) -> None:
 
 def _reading(small: Installation, large: Installation, *, rows: int) -> None:
     """A page of a statement and a balance cost the same, in queries and in time, however long the account's history is."""
+    _fill(small, 200)  # a whole page there too
     figures: dict[str, list[dict[str, Any]]] = {"small": [], "large": []}
     for number in range(3):
         figures["large"].append(_clients(large, "read", ["a-2"], f"l{number}", clients=1)[0])
@@ -90,7 +91,7 @@ def _reading(small: Installation, large: Installation, *, rows: int) -> None:
         slow, fast = (median(f[f"{what}_s"] for f in figures[size]) for size in ("large", "small"))
         queries = {int(f[f"{what}_queries"]) for found in figures.values() for f in found}
         say(
-            f"{words} of an account with {rows:,} transfers beside few",
+            f"{words} of an account with {rows:,} transfers beside some hundred",
             slow / fast,
             "≤ 1.2",
             f"{slow * 1000:.2f} ms beside {fast * 1000:.2f} ms; {'/'.join(map(str, sorted(queries)))} queries",
