@@ -227,6 +227,8 @@ class Ground:
 @pytest.fixture
 def ground(db: None, vendor: Vendor, tmp_path: Path, settings: Any) -> Iterator[Ground]:
     """See `Ground`. The portal answers on a port of its own, from this process and this test's database."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # no collected files are needed
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     at: datetime = timezone.now()
     steward = portal.person("steward", Role.STEWARD, at=at)
     founder, rival = (portal.person(name, at=at) for name in ("founder", "rival"))

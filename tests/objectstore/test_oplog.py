@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from allocations.datasets import use
@@ -48,7 +49,9 @@ def ours(objectstore: ObjectStore, ground: Ground, tmp_path: Path, lines: int) -
     return path
 
 
-def test_the_real_log_becomes_figures_per_dataset_and_project(ground: Ground, objectstore: ObjectStore, tmp_path: Path) -> None:
+def test_the_real_log_becomes_figures_per_dataset_and_project(
+    ground: Ground, objectstore: ObjectStore, tmp_path: Path, settings: Any
+) -> None:
     air = ground.dataset("air", "open")
     secret = ground.dataset("secret", "controlled")
     session = ground.session()
@@ -77,6 +80,15 @@ def test_the_real_log_becomes_figures_per_dataset_and_project(ground: Ground, ob
     assert use.use_summary(dataset=air, today=today) == {"reads": 6, "projects": 2, "days": 30}
     seen = use.use_for_user(user=ground.steward, dataset=air, today=today)
     assert [(row["allocation"], row["reads"]) for row in seen] == [(mine, 4), (other, 1), ("", 1)]
+    page = httpx.get(f"{ground.url}/datasets/air/").text
+    assert "Read 6 times by 2 projects in the last 30 days." in page
+    assert mine not in page, "who reads is for the steward and the contributor"
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    browser = Client(HTTP_HOST=ground.url.removeprefix("http://"))
+    browser.force_login(ground.steward)
+    page = browser.get("/datasets/air/").content.decode()
+    assert f"{ground.allocation.organisation}, {mine}" in page
+    assert "Visitors without a project" in page
     with pytest.raises(NotAllowed):
         use.use_for_user(user=ground.rival, dataset=air, today=today)
     secret.organisation = ground.allocation.organisation
