@@ -19,5 +19,6 @@ class AwardsConfig(AppConfig):
         registry.card("application", "allocations.awards.cards.decision_on_application", order=5)
         registry.card("application", "allocations.awards.cards.deciding_on_application", order=30)
         registry.card("application", "allocations.awards.cards.rest_on_application", order=6)
+        registry.card("allocation", "allocations.awards.cards.aftercare_on_allocation", order=55)
         registry.sweep("allocations.awards.rests.rests_return", every_s=600)
         registry.sweep("allocations.awards.automatic.decide_due", every_s=10)

@@ -10,12 +10,14 @@ from django.utils import timezone
 from allocations.applications.models import Application
 from allocations.applications.policies import may_officiate
 from allocations.applications.states import Outcome, S, Turn
+from allocations.projects.models import Allocation
 from portal.organisations.models import Organisation
 
 from . import appeals, selectors
+from .aftercare import aftercare, reports_words
 from .figures import figures
 from .forms import DecideForm
-from .models import Rest
+from .models import Decision, Rest
 
 
 def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
@@ -85,3 +87,13 @@ def rest_on_application(request: HttpRequest, *, application: Application) -> tu
 def aid_on_organisation(_: HttpRequest, *, organisation: Organisation) -> tuple[str, dict[str, Any]]:
     """The letter about aid received, at hand."""
     return "awards/card_aid.html", {"organisation": organisation}
+
+
+def aftercare_on_allocation(_: HttpRequest, *, allocation: Allocation) -> tuple[str, dict[str, Any]] | None:
+    """What the call's rules say of this award: more, longer, idle, reports."""
+    decision = Decision.objects.filter(allocation=allocation).select_related("application__version").order_by("-number").first()
+    if decision is None:
+        return None
+    found = aftercare(allocation=allocation, decision=decision, today=timezone.now().date())
+    words = reports_words(allocation=allocation, decision=decision)
+    return ("awards/card_aftercare.html", {"found": found, "words": words}) if found or words else None

@@ -103,3 +103,26 @@ def test_the_database_keeps_the_promise_too(programme: Programme, rest: Rest, na
     changes = {key: programme.now if value is True else value for key, value in values.items()}
     with pytest.raises(IntegrityError, match=name), transaction.atomic():
         Rest.objects.filter(pk=rest.pk).update(**changes)
+
+
+def test_an_allocations_page_says_what_its_calls_rules_say(programme: Programme) -> None:
+    reclaim = {"after_days": 10, "used_below_percent": 20, "take_percent": 50}
+    duties = {**document("build")["duties"], "acknowledgement": "Made with Compute Commons."}
+    rules = document("build", reclaim=reclaim, duties=duties)
+    calls.version_add(call=programme.build, document=rules, reason="duties", by=None, at=programme.now)
+    programme.build.refresh_from_db()
+    allocation = programme.award(programme.judged()).allocation
+    assert allocation is not None
+    client = Client(headers={"host": settings.PORTAL_HOST})
+    client.force_login(programme.founder)
+
+    def page() -> str:
+        return client.get(f"/allocations/{allocation.code}/").content.decode()
+
+    assert "0 % of 300 credits are spent, 0 top-ups so far" in page()
+    assert "Print with results: Made with Compute Commons." in page()
+    idle = "% used after 10 days"
+    assert idle not in page()
+    programme.later(days=10)
+    client.force_login(programme.founder)
+    assert f"0 {idle}." in page()
