@@ -45,6 +45,7 @@ PAGES: dict[str, list[str]] = {
         "/reports/",
         "/datasets/el-nino/",
         "/datasets/handwritten-digits/",
+        "/datasets/offer/",
     ],
     "officer": [
         "/",
