@@ -126,6 +126,15 @@ def test_a_submission_that_arrives_after_it_was_given_up_is_cancelled(
     assert slurm.jobs(order) == []
 
 
+def test_a_stop_before_anything_was_submitted_ends_it_at_the_next_look(slurm: SlurmWorld) -> None:
+    order = slurm.order()
+    slurm.engine.write(f"{order.id}.order.json", order.model_dump_json())
+    slurm.engine.stop(order.id)
+    assert slurm.engine.look_fresh(order.id).reason == "never began"
+    slurm.start(order)
+    assert slurm.jobs(order) == []
+
+
 def test_the_deadline_is_kept_and_the_scheduler_stands_behind_it(slurm: SlurmWorld) -> None:
     order = slurm.start(slurm.order(minutes=1))
     slurm.running(order)

@@ -97,7 +97,7 @@ def test_everything_of_the_portal_dies_while_a_launch_waits_in_the_queue(demo: S
     end = time.monotonic() + 30
     while (
         time.monotonic() < end
-        and "Waiting, free of charge" not in demo.api("colleague", "GET", f"/sessions/{session['id']}/log").text
+        and "All machines of this size are busy" not in demo.api("colleague", "GET", f"/sessions/{session['id']}/log").text
     ):
         time.sleep(0.5)
     assert demo.api("colleague", "GET", f"/sessions/{session['id']}").json()["state"] == "queued"

@@ -78,6 +78,7 @@ class SlurmEngine(Looks):
         if self._stop_of(order.id):
             raise SlurmRefused("launch_over", "it was stopped before it was submitted")
         self._busy()
+        self.write(f"{order.id}.asked", repr(time.time()))  # from here on the controller may have it
         answer = self.people.run_as(account, document)
         if _says_accounts_differ(answer):
             # Somebody changed the accounts at the site, or credits were added a moment ago: put right, once.

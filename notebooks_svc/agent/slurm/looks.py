@@ -214,8 +214,15 @@ class Looks(EngineFolder):
             self._journal_write(order.id, ended=now, exit_code=None, reason="never began", started=None)
             return None
         if self._job_of(order.id) is None:
-            return self._unseen(order)
+            return self._unsubmitted(order, now=now)
         return LookItem(**base, state="unknown", source="scheduler")
+
+    def _unsubmitted(self, order: RunOrder, *, now: float) -> LookItem | None:
+        """Nobody has heard of it yet. Stopped before it was submitted it has ended: a start that still comes finds that."""
+        if not self._stop_of(order.id) or (self.folder / f"{order.id}.asked").exists():
+            return self._unseen(order)
+        self._journal_write(order.id, ended=now, exit_code=None, reason="never began", started=None)
+        return None
 
     def _journal_from(self, order: RunOrder, ended: list[Ended]) -> None:
         """Of several jobs of one name the first that began is the one that ran: the others found its mark and left."""
