@@ -279,8 +279,10 @@ def runs_start_here(colleague: Person) -> None:
 
 
 def leaves_things_behind(colleague: Person) -> None:
-    """Upload a table and install a package, as a person does in JupyterLab."""
+    """A table, a cluster that nobody shuts down, and a package of one's own."""
     runs(colleague, "open('mine.csv', 'w').write('a,b\\n1,2\\n'); print('written', 'mine.csv')", "written mine.csv")
+    again = "cluster = Gateway().new_cluster(); cluster.scale(1); cluster.get_client().wait_for_workers(1)"
+    runs(colleague, f"{again}; print('a second', 'cluster')", "a second cluster")
     runs(colleague, "%pip install -q cowsay\nimport cowsay; print('installed', cowsay.__name__)", "installed cowsay")
 
 
@@ -325,7 +327,8 @@ def stops_and_checks_the_books(up: Up, colleague: Person) -> None:
     colleague.go("/sessions/")
     colleague.page.locator("main td a").first.click()
     colleague.press("Stop the notebook")
-    colleague.sees("credits charged")
+    expect(colleague.page.locator("main .big")).to_contain_text("credits charged", timeout=60_000)
+    colleague.sees("The Dask cluster ended.")
     colleague.shot("stopped")
     colleague.page.get_by_role("link", name="See the statement").click()
     colleague.sees("Statement of")
