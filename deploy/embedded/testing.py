@@ -22,7 +22,7 @@ CHECKS = [
     ("types", ["mypy"]),
     ("contracts", ["lint-imports"]),
 ]
-PARALLEL = ["-n", "2", "--dist", "loadgroup"]
+PARALLEL = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]  # tests/conftest.py says what goes together
 # Program → Debian package that brings it.
 PACKAGES = {
     "chromium": "chromium",

@@ -57,7 +57,7 @@ def script(ground: Ground, code: str) -> str:
                 ask()
             except (OSError, Exception) as error:
                 said = f"{{type(error).__name__}} {{error}}"
-                return any(word in said for word in ("AccessDenied", "Access Denied", "Forbidden", "ACCESS_DENIED", "403"))
+                return any(word in said for word in ("AccessDenied", "Access Denied", "Forbidden", "ACCESS_DENIED", "403", "PermissionError"))
             return "not refused"
     """
     return textwrap.dedent(head) + textwrap.dedent(code) + "\nprint(json.dumps(out))"
@@ -88,9 +88,10 @@ EVERYTHING = """
     frame.to_csv(SCRATCH + "/from-pandas.csv")
     dd.from_pandas(frame, npartitions=2).to_parquet(SCRATCH + "/from-dask")
     pq.write_table(pa.table({"a": [1, 2]}), SCRATCH + "/from-pyarrow.parquet")
-    out["written"] = [len(pd.read_parquet(SCRATCH + name)) for name in ("/from-pandas.parquet", "/from-dask",
-    "/from-pyarrow.parquet")] out["environment"] = [len(pd.read_csv(__import__("os").environ["COMMONS_SCRATCH"] +
-    "/from-pandas.csv"))]
+    names = ("/from-pandas.parquet", "/from-dask", "/from-pyarrow.parquet")
+    out["written"] = [len(pd.read_parquet(SCRATCH + name)) for name in names]
+    import os
+    out["environment"] = [len(pd.read_csv(os.environ["COMMONS_SCRATCH"] + "/from-pandas.csv"))]
 """
 REFUSED = """
     out["refused"] = {
