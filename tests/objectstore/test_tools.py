@@ -57,7 +57,8 @@ def script(ground: Ground, code: str) -> str:
                 ask()
             except (OSError, Exception) as error:
                 said = f"{{type(error).__name__}} {{error}}"
-                return any(word in said for word in ("AccessDenied", "Access Denied", "Forbidden", "ACCESS_DENIED", "403", "PermissionError"))
+                words = ("AccessDenied", "Access Denied", "Forbidden", "ACCESS_DENIED", "403", "PermissionError")
+                return any(word in said for word in words)
             return "not refused"
     """
     return textwrap.dedent(head) + textwrap.dedent(code) + "\nprint(json.dumps(out))"
