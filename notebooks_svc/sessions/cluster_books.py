@@ -128,6 +128,9 @@ def cluster_settle(*, cluster: Cluster, at: datetime) -> bool:
         ended_at=datetime.fromtimestamp(ended, UTC) if ended else at,
     )
     note_add(row.session, f"The Dask cluster ended. {credits_text(row.charged + used)} credits charged for it.", at=at)
+    if counted.seconds < row.unit_seconds_posted:
+        # Earlier holds were rolled for more than the whole is worth now: an outage was declared, or a record was put right.
+        cluster_recount(cluster=row, reason="less was used than the earlier holds had paid for", at=at)
     return True
 
 

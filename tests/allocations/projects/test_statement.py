@@ -27,7 +27,7 @@ from portal.core.quantities import MICRO, credits_text
 from .conftest import WORDS, Firm
 
 HOST = urlsplit(settings.PORTAL_URL).netloc
-pytestmark = pytest.mark.django_db(databases=["default", "volatile"])
+pytestmark = pytest.mark.django_db(databases="__all__")
 
 
 @pytest.fixture
