@@ -72,7 +72,7 @@ def stop_and_check(up: Up, id: str) -> None:
     up.verify()
 
 
-@pytest.mark.parametrize("part", ["portal", "worker", "reconciler", "hub", "gateway", "agent"])
+@pytest.mark.parametrize("part", ["portal", "files", "worker", "reconciler", "hub", "gateway", "agent"])
 def test_a_running_session_outlives_the_death_of_a_part(up: Up, part: str) -> None:
     session = up.launch()
     up.kill(part)
