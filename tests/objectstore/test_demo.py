@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -88,11 +87,10 @@ def on_worker(line):
         assert kernel.run(open_line).stdout == "2284\n"
         kernel.run("client.close(); cluster.shutdown()")
 
-    use = _use(shop)
-    mine = next(row for row in use["items"] if row["allocation"] == asked["allocation"])
-    assert mine["reads"] > 0
-    assert mine["bytes"] > 0
-    assert mine["denials"] > 0
+    mine = _use(shop, str(asked["allocation"]))
+    assert mine["reads"] > 0, mine
+    assert mine["bytes"] > 0, mine
+    assert mine["denials"] > 0, mine
     assert shop.api("rival", "GET", f"/datasets/{SLUG}/use").status_code == 403
     shop.api("colleague", "POST", f"/sessions/{session['id']}/stop")
     shop.wait_session(session["id"], "ended")
@@ -146,13 +144,16 @@ def _get(client: str) -> str:
     return f'print({client}.get_object(Bucket="datasets", Key="{SLUG}/1/digits.parquet")["ContentLength"] > 0)'
 
 
-def _use(shop: Up) -> dict[str, list[dict[str, object]]]:
-    """What the steward sees, once the store's log was read."""
+def _use(shop: Up, allocation: str) -> dict[str, int]:
+    """The steward's line about an allocation, once the store's log was read as far as its last read.
+
+    The log is read in passes: one that falls between the first denial and the grant knows of denials only.
+    """
     end = time.monotonic() + 40
-    while time.monotonic() < end:
+    while True:
         answer = shop.api("steward", "GET", f"/datasets/{SLUG}/use")
         assert answer.status_code == 200, answer.text
-        if any(row["denials"] for row in answer.json()["items"]):
-            return answer.json()
+        mine: dict[str, int] = next((row for row in answer.json()["items"] if row["allocation"] == allocation), {})
+        if (mine.get("reads") and mine.get("denials")) or time.monotonic() > end:
+            return mine
         time.sleep(0.5)
-    raise AssertionError(json.dumps(answer.json()))
