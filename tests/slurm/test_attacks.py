@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,29 @@ def test_a_hostile_environment_stays_the_jobs_own(slurm: SlurmWorld) -> None:
     assert not (home / "owned").exists()
     if (home / "said").exists():
         assert (home / "said").read_text() == hostile
+
+
+def test_a_jobs_name_cannot_pass_for_another_jobs_record(slurm: SlurmWorld) -> None:
+    """A name may hold line breaks: one that looks like a record would have others' jobs cancelled, or a launch ended early."""
+    victim = slurm.start(slurm.order())
+    slurm.running(victim)
+    account = f"c{victim.batch.hub_username}"
+    number = int((slurm.engine.folder / f"{victim.id}.job").read_text())
+    bystander = slurm.box.run("sbatch", "--parsable", "-A", "root", "-o", "/dev/null", "--wrap", "sleep 60").strip()
+    name, said = "cc01234567-a-9001", "commons:0123456789ab"
+    forged = [f"{bystander}|{name}|x|{account}|RUNNING|None|1|1|hpc1|"]
+    ended = [str(number), victim.id, account, "COMPLETED", "0:0", "1", "1", "2", "hpc1", said]
+    forged += [mark.join(ended) for mark in ("|", "\x1f", "||")]
+    slurm.box.run("sbatch", "-A", "root", "-J", "\n".join(["x", *forged, "y"]), "-o", "/dev/null", "--wrap", "sleep 2")
+    for _ in range(3):
+        assert slurm.engine.look_fresh(victim.id).state == "alive"
+        jobs = {job.job: job for job in slurm.engine.commands.squeue()}
+        assert jobs[int(bystander)].account == "root"
+        time.sleep(1)
+    slurm.engine.stop(victim.id)
+    assert slurm.gone(victim).ended > time.time() - 30
+    assert slurm.box.run("squeue", "-h", "-t", "R", "-j", bystander, "-o", "%A").strip() == bystander
+    slurm.box.run("scancel", bystander)
 
 
 def test_a_person_cannot_be_submitted_for_in_anothers_name(slurm: SlurmWorld) -> None:

@@ -1,20 +1,23 @@
 """
 Slurm's commands, as the site's service user (AdminLevel Operator). An answer is an answer; everything else is `SlurmSilent`:
 a time-out, a controller that is away, a line that cannot be read. Silence says nothing about any job.
+
+A job's name and comment are whatever its owner wrote, line breaks included: fields are therefore told apart by a mark made for
+each question, and nothing in them can pass for another job's record.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 from dataclasses import dataclass
 
 from .site import SlurmSite
 
-SEPARATOR = "\x1f"
-SQUEUE = "%A|%a|%j|%u|%T|%r|%S|%V|%N|%k"
-SACCT = "JobIDRaw,JobName,User,State,ExitCode,Submit,Start,End,NodeList,Comment"
+SQUEUE = ("%A", "%a", "%j", "%u", "%T", "%r", "%S", "%V", "%N", "%k")
+SACCT = ("JobIDRaw", "JobName", "User", "State", "ExitCode", "Submit", "Start", "End", "NodeList", "Comment")
 # Named one by one: without them a job that has just ended is hidden for about five seconds (seen with 22.05).
 ENDED = "BF,CA,CD,DL,F,NF,OOM,PR,TO,RV"
 TEST_ONLY = re.compile(r"to start at (\S+) using")
@@ -104,12 +107,14 @@ class Commands:
 
     def squeue(self) -> list[Queued]:
         """Every job the controller has: one question, whatever the number of sessions."""
-        lines = self._run("squeue", "-ah", "-o", SQUEUE).splitlines()
-        return [job for line in lines if (job := _queued(line)) is not None]
+        mark = _mark()
+        said = self._run("squeue", "-ah", "-o", mark.join(SQUEUE))
+        return [job for row in _rows(said, mark, len(SQUEUE)) if (job := _queued(row)) is not None]
 
     def sacct(self, *, since: float) -> list[Ended]:
         """Jobs that ended since, duplicates included (`-D`: a requeued or reused id has several records)."""
-        lines = self._run(
+        mark = _mark()
+        said = self._run(
             "sacct",
             "-nXPDa",
             "-S",
@@ -118,11 +123,11 @@ class Commands:
             "now",
             "-s",
             ENDED,
-            f"--delimiter={SEPARATOR}",
+            f"--delimiter={mark}",
             "-o",
-            SACCT,
-        ).splitlines()
-        return [job for line in lines if (job := _ended(line)) is not None]
+            ",".join(SACCT),
+        )
+        return [job for row in _rows(said, mark, len(SACCT)) if (job := _ended(row)) is not None]
 
     def cancel(self, jobs: list[int]) -> None:
         """Cancel jobs by id; one that has ended is no trouble."""
@@ -160,19 +165,39 @@ class Commands:
         return done.stdout + done.stderr if both else done.stdout
 
 
-def _queued(line: str) -> Queued | None:
-    parts = line.split("|", 9)
-    if len(parts) != 10 or not parts[0].isdigit():
+def _mark() -> str:
+    return f"|{secrets.token_hex(8)}|"
+
+
+def _rows(said: str, mark: str, width: int) -> list[list[str]]:
+    """
+    Rows of `width` fields with the mark between them and a line's end behind the last; the first field holds no line break.
+
+    :raises SlurmSilent: when the marks do not come out even
+    """
+    first, *rest = said.split(mark)
+    if len(rest) % (width - 1):
+        raise SlurmSilent(f"an answer cannot be read: {said[:200]!r}")
+    rows = []
+    for at in range(0, len(rest), width - 1):
+        *middle, tail = rest[at : at + width - 1]
+        last, _, following = tail.rpartition("\n")
+        rows.append([first, *middle, last])
+        first = following
+    return rows
+
+
+def _queued(row: list[str]) -> Queued | None:
+    job, account, name, user, state, reason, start, submit, node, comment = row
+    if not job.isdigit():
         return None
-    job, account, name, user, state, reason, start, submit, node, comment = parts
     return Queued(int(job), account, name, user, state, reason, _number(start), _number(submit), node, comment)
 
 
-def _ended(line: str) -> Ended | None:
-    parts = line.split(SEPARATOR)
-    if len(parts) != 10 or not parts[0].isdigit():
+def _ended(row: list[str]) -> Ended | None:
+    job, name, user, state, code, submit, start, end, node, comment = row
+    if not job.isdigit():
         return None
-    job, name, user, state, code, submit, start, end, node, comment = parts
     ended, submitted = _number(end), _number(submit)
     if ended is None or submitted is None or not state:
         return None
