@@ -229,3 +229,25 @@ class MirrorAnswer(Payload):
     """What had to be changed, in words; empty when the scheduler was as it should be."""
 
     changes: list[str]
+
+
+class FoldersUse(Payload):
+    """Bytes and files of every team's folder; not `told` at a site whose agent may not look into them."""
+
+    told: bool
+    folders: dict[str, tuple[int, int]] = {}
+
+
+class FolderFile(Payload):
+    """A file of a team: its path below the team's folder, which begins with the person's folder or `shared`."""
+
+    path: str
+    size: int
+    modified: float
+
+
+class FolderList(Payload):
+    """The files of a team; `more` when there are more than are told."""
+
+    items: list[FolderFile]
+    more: bool = False

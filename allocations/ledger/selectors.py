@@ -84,9 +84,10 @@ def chain_length(*, code: str) -> int:
     return Account.objects.values_list("seq", flat=True).get(code=code)
 
 
-def held_since(*, code: str, seq: int) -> bool:
-    """Whether anything was held on an account after its chain had that length."""
-    return Transfer.objects.filter(account_id=_key(code), seq__gt=seq, kind=Move.HOLD).exists()
+def held_since(*, code: str, seq: int, besides: str = "") -> bool:
+    """Whether anything was held on an account after its chain had that length, for another resource than `besides`."""
+    held = Transfer.objects.filter(account_id=_key(code), seq__gt=seq, kind=Move.HOLD)
+    return (held.exclude(resource=besides) if besides else held).exists()
 
 
 def last_moved(*, codes: list[str]) -> dict[str, datetime]:

@@ -168,8 +168,8 @@ DEEDS: dict[str, Deed] = {
     ),
     "end": Deed(
         "End early",
-        "What is left returns to the programme; what runs is stopped and charged to the second; files stay readable for "
-        "30 days. This cannot be undone.",
+        "What is left returns to the programme; what runs is stopped and charged to the second; files can be taken away for "
+        "30 days, then they are deleted. This cannot be undone.",
         "End it now",
         "The allocation is ending.",
         ReasonForm,

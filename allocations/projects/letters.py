@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 
@@ -12,6 +12,7 @@ from portal.core.quantities import credits_text
 from portal.organisations.models import OrgRole
 
 from .models import Allocation
+from .states import FILES_KEPT_DAYS
 
 
 def leaders(allocation: Allocation) -> list[User]:
@@ -78,7 +79,8 @@ def ended(allocation: Allocation, *, reason: str, at: datetime) -> None:
     """It is over."""
     text = (
         "Your allocation has ended. What was left returns to the programme; what still ran is being stopped and charged to the "
-        f"second. Your files stay readable for 30 days.\n\nReason: {reason}"
+        f"second. Your files can be taken away until {day(at.date() + timedelta(days=FILES_KEPT_DAYS))}, on the page of its "
+        f"files; then they are deleted.\n\nReason: {reason}"
     )
     _write(allocation, "ended", "Your allocation has ended", text, to=leaders(allocation), at=at)
 

@@ -16,7 +16,7 @@ from portal.core.quantities import credits_text
 
 from . import letters, policies
 from .models import Allocation, ReclaimNotice
-from .states import S
+from .states import STORAGE, S
 
 log = logging.getLogger(__name__)
 NOTICE_DAYS, NOTICE_DAYS_MIN = 14, 7
@@ -77,7 +77,7 @@ def reclaims_due(*, at: datetime) -> None:
         try:
             if allocation.state != S.ACTIVE:
                 _drop(notice, why="the allocation is not active any more", by=None, at=at)
-            elif ledger_read.held_since(code=allocation.account, seq=notice.seq):
+            elif ledger_read.held_since(code=allocation.account, seq=notice.seq, besides=STORAGE):
                 _drop(notice, why="the allocation is used again", by=None, at=at)
             elif notice.due_on <= at.date():
                 _take(notice, at=at)

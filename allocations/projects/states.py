@@ -7,6 +7,9 @@ from enum import StrEnum
 from portal.core.errors import Refusal
 from portal.web.badges import Badge
 
+FILES_KEPT_DAYS = 30  # after an allocation has ended, its files can still be taken away for so long
+STORAGE = "storage"  # what the ledger calls files that are kept: charged by the day, whether anybody works or not
+
 
 class S(StrEnum):
     """Where an allocation is in its life."""

@@ -10,6 +10,7 @@ Slurm site it has AdminLevel Operator.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import os
@@ -21,8 +22,9 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import ValidationError
 
-from ..wire import CancelAsk, ExtendAsk, Look, MirrorAnswer, MirrorAsk, TestAsk
+from ..wire import CancelAsk, ExtendAsk, FolderList, FoldersUse, Look, MirrorAnswer, MirrorAsk, TestAsk
 from .engines import Engines
+from .folders import TEAM, NoSuchFile, folder_list, folder_open, folder_remove, folders_use
 from .slurm.accounts import accounts_read
 from .slurm.asking import test_only
 from .slurm.commands import SlurmRefused, SlurmSilent
@@ -35,6 +37,7 @@ KEEP_JOURNALS_S = 7 * 86_400
 STRAYS_EVERY_S = 10
 KEEP_EVERY_S = 1.0
 LOG_TAIL = 16_000
+CHUNK_BYTES = 1 << 20
 
 
 class Agent:
@@ -55,6 +58,10 @@ class Agent:
                 web.get("/v1/log/{id}", self._log),
                 web.post("/v1/test_only", self._test_only),
                 web.post("/v1/accounts_sync", self._accounts_sync),
+                web.get("/v1/folders", self._folders),
+                web.get("/v1/folders/{team}", self._folder),
+                web.get("/v1/folders/{team}/file", self._file),
+                web.post("/v1/folders/{team}/remove", self._folder_remove),
             ]
         )
         app.cleanup_ctx.append(self._housekeeping)
@@ -71,6 +78,10 @@ class Agent:
             return await handler(request)
         except ValidationError as wrong:
             return web.json_response({"detail": str(wrong)}, status=422)
+        except NoSuchFile as nothing:
+            return web.json_response({"detail": f"There is nothing named {str(nothing)[:200]!r}."}, status=404)
+        except (KeyError, ValueError) as wrong:
+            return web.json_response({"detail": f"This cannot be read: {wrong}"}, status=422)
         except SlurmSilent as silence:
             return web.json_response({"detail": f"The scheduler does not answer: {silence}"}, status=503)
 
@@ -126,6 +137,39 @@ class Agent:
         for change in changes:
             log.info("accounts: %s", change)
         return web.Response(text=MirrorAnswer(changes=changes).model_dump_json(), content_type="application/json")
+
+    async def _folders(self, _: web.Request) -> web.Response:
+        if self.engine.slurm is not None:
+            return web.Response(text=FoldersUse(told=False).model_dump_json(), content_type="application/json")
+        found = await asyncio.to_thread(folders_use, self.engine.homes)
+        return web.Response(text=FoldersUse(told=True, folders=found).model_dump_json(), content_type="application/json")
+
+    async def _folder(self, request: web.Request) -> web.Response:
+        items, more = await asyncio.to_thread(folder_list, self.engine.homes, request.match_info["team"])
+        return web.Response(text=FolderList(items=items, more=more).model_dump_json(), content_type="application/json")
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """Its bytes from `start` on, at most `size` of them: what it grows by meanwhile is left out."""
+        start, size = int(request.query.get("start", "0")), int(request.query.get("size", str(1 << 62)))
+        handle = await asyncio.to_thread(folder_open, self.engine.homes, request.match_info["team"], request.query["path"])
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            file.seek(max(0, start))
+            answer = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+            with contextlib.suppress(ConnectionError):  # whoever asked has enough, or is gone
+                await answer.prepare(request)
+                while size > 0 and (chunk := await asyncio.to_thread(file.read, min(CHUNK_BYTES, size))):
+                    await answer.write(chunk)
+                    size -= len(chunk)
+                await answer.write_eof()
+        return answer
+
+    async def _folder_remove(self, request: web.Request) -> web.Response:
+        team = request.match_info["team"]
+        if self.engine.slurm is not None or not TEAM.fullmatch(team):
+            return web.json_response({"detail": "Folders of people are the site's own to remove."}, status=404)
+        log.info("the files of %s are deleted", team)
+        await asyncio.to_thread(folder_remove, self.engine.homes, team)
+        return web.json_response({"ok": True})
 
     def _not_ours(self, id: str) -> web.Response | None:
         order = self.engine.order(id) if ID.fullmatch(id) else None

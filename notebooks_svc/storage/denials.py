@@ -24,6 +24,8 @@ from portal.objects.credentials import Denial
 from portal.objects.door import vendor
 from portal.objects.s3_connection import DATASETS, SCRATCH
 
+from .models import Keeping
+
 log = logging.getLogger(__name__)
 ROUNDS = 5
 
@@ -46,7 +48,16 @@ def denials_sync(*, at: datetime) -> None:
     if hands_out is None:
         return
     for _ in range(ROUNDS):
-        if not hands_out.deny(denials(at=at)):
+        wanted = denials(at=at)
+        teams = {denial.prefix.split("/")[1] for denial in wanted if denial.prefix.startswith(f"{SCRATCH}/")}
+        Keeping.objects.filter(allocation__code__in=teams, has_denials=False).update(has_denials=True)
+        looked = Keeping.objects.filter(has_denials=True, has_bucket=True, deleted_at=None).values_list(
+            "allocation__code", flat=True
+        )
+        if not hands_out.deny(wanted, teams=list(looked)):
+            Keeping.objects.filter(has_denials=True, allocation__code__in=looked).exclude(allocation__code__in=teams).update(
+                has_denials=False
+            )
             return
 
 
@@ -67,13 +78,21 @@ def _ended_access(*, at: datetime, since: datetime) -> list[Denial]:
 
 
 def _ended_sessions(*, since: datetime) -> list[Denial]:
-    """Whoever copied a credential out of a session loses it with the session."""
+    """Whoever copied a credential out of a session loses it with the session: for every dataset, and for its team's bucket."""
     never_ran = Q(ended_at__isnull=True, requested_at__gte=since)
     over = Q(state=S.STOPPING) | Q(state__in=OVER) & (Q(ended_at__gte=since) | never_ran)
-    sessions = Session.objects.filter(over).order_by("-ended_at").values_list("pk", flat=True)
-    clusters = Cluster.objects.filter(ended_at__gte=since).order_by("-ended_at").values_list("pk", flat=True)
-    names = tuple(name for pk in [*sessions, *clusters] for name in _names(pk))
-    return [Denial(f"{folder}/", names) for folder in (DATASETS, SCRATCH)] if names else []
+    sessions = Session.objects.filter(over).order_by("-ended_at").values_list("allocation", "pk")
+    clusters = Cluster.objects.filter(ended_at__gte=since).order_by("-ended_at").values_list("session__allocation", "pk")
+    by_team: dict[int, list[str]] = defaultdict(list)
+    for allocation, pk in [*sessions, *clusters]:
+        by_team[allocation].extend(_names(pk))
+    if not by_team:
+        return []
+    buckets = Keeping.objects.filter(allocation__in=by_team, has_bucket=True, deleted_at__isnull=True).order_by("pk")
+    teams = [
+        Denial(f"{SCRATCH}/{code}/", tuple(by_team[pk])) for pk, code in buckets.values_list("allocation", "allocation__code")
+    ]
+    return [Denial(f"{DATASETS}/", tuple(name for names in by_team.values() for name in names)), *teams]
 
 
 def _names_of(allocation_pk: int, *, since: datetime) -> list[str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from allocations.datasets import access, prefixes
 from notebooks_svc.sessions.models import Session
@@ -14,6 +12,8 @@ from notebooks_svc.sessions.tokens import Bearer
 from portal.core.errors import Malformed, Refusal
 from portal.objects.credentials import SESSION_POLICY_MAX, Scope, Vendor
 from portal.objects.door import vendor
+
+from .keeping import STORE_ERRORS, bucket_ready, is_over
 
 WANTED_MAX = 100
 
@@ -42,11 +42,12 @@ def credentials_for_bearer(*, bearer: Bearer, wanted: list[str], at: datetime) -
             "links_only",
             'This installation keeps data on a disk and hands out links, not keys. Read with "commons://<slug>/<file>".',
         )
-    found = reach(hands_out, session=bearer.session, wanted=wanted, at=at)
     name = bearer.cluster.pk if bearer.cluster else bearer.session.pk
     try:
+        full = is_over(bucket_ready(allocation=bearer.session.allocation, at=at), at=at)
+        found = reach(hands_out, session=bearer.session, wanted=wanted, at=at, full=full)
         keys = hands_out.vend(name, found.scope)
-    except (ClientError, BotoCoreError) as error:
+    except STORE_ERRORS as error:
         raise Refusal(
             "store_unreachable", f"The object store gives no credential just now ({error}). Try again in a minute.", status=503
         ) from None
@@ -59,13 +60,15 @@ def credentials_for_bearer(*, bearer: Bearer, wanted: list[str], at: datetime) -
         "Expiration": _told_expiry(keys.expires, keys.life_s),
         "datasets": found.datasets,
         "left_out": found.left_out,
+        "scratch_full": full,
     }
 
 
-def reach(hands_out: Vendor, *, session: Session, wanted: list[str], at: datetime) -> Reach:
+def reach(hands_out: Vendor, *, session: Session, wanted: list[str], at: datetime, full: bool = False) -> Reach:
     """
     The scope of a session now: granted datasets, the project's scratch, and as many open datasets as find room.
 
+    :param full: the project's quota is passed: its scratch is read and tidied, and nothing is added
     :raises Refusal: `choose_datasets` when what was granted, or asked for by name, does not fit into one credential
     """
     allocation = session.allocation
@@ -77,9 +80,9 @@ def reach(hands_out: Vendor, *, session: Session, wanted: list[str], at: datetim
     narrowed = wanted or session.datasets
     rows = prefixes.readable_prefixes(allocation=allocation, at=at, narrowed=narrowed)
     scratch = (f"scratch/{allocation.code}/",)
-    made = Reach(Scope(writes=scratch))
+    made = Reach(Scope(trims=scratch) if full else Scope(writes=scratch))
     for row in rows:
-        scope = Scope((*made.scope.reads, *row.prefixes), scratch)
+        scope = replace(made.scope, reads=(*made.scope.reads, *row.prefixes))
         if len(hands_out.session_policy(scope)) > SESSION_POLICY_MAX:
             if row.granted or narrowed is not None:
                 raise _too_many(len(rows))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -47,6 +48,10 @@ class Environment(BaseSettings):
     objects_credential_s: int = Field(default=3600, ge=1800, le=3600)
     objects_ca: Path | None = None
     objects_log: Path | None = None
+    # What a project keeps: the quota it begins with, what costs nothing, and the price of the rest in credits.
+    storage_quota_gib: int = Field(default=100, ge=1, le=1_000_000)
+    storage_free_gib: int = Field(default=10, ge=0, le=1_000_000)
+    storage_gib_hour: Decimal = Field(default=Decimal("0.003"), ge=0, le=1000, max_digits=10, decimal_places=6)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("home")

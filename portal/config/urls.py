@@ -15,6 +15,7 @@ api.add_router("", "allocations.awards.api.router")
 api.add_router("", "allocations.datasets.use_api.router")
 api.add_router("", "allocations.datasets.contribute_api.router")
 api.add_router("", "notebooks_svc.sessions.api.router")
+api.add_router("", "notebooks_svc.storage.api.router")
 
 urlpatterns = [
     path("", include("portal.web.urls")),

@@ -12,6 +12,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,13 +22,14 @@ from django.conf import settings
 
 from portal.core.errors import Refusal
 
-from .s3_connection import DATASETS, SCRATCH, S3Connection, compact, error_code, error_status
+from .s3_connection import DATASETS, S3Connection, compact, error_code, error_status
 
 log = logging.getLogger(__name__)
 
 SESSION_POLICY_MAX = 2048  # characters; the same at Ceph and AWS
 BUCKET_POLICY_MAX = 20_000  # AWS takes 20 KiB
 READ = ["s3:GetObject"]
+TRIM = ["s3:GetObject", "s3:DeleteObject"]
 WRITE = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 WHERE = "s3:GetBucketLocation"
 OURS = "commons"  # statements of a bucket's policy whose Sid begins so are written here; others are left alone
@@ -37,10 +39,14 @@ VERSION = "2012-10-17"
 
 @dataclass(frozen=True)
 class Scope:
-    """What a credential reaches: keys that begin with a prefix. A prefix that ends in `/` may be listed."""
+    """
+    What a credential reaches: keys that begin with a prefix. A prefix that ends in `/` may be listed. What lies under `trims`
+    is read and deleted, and nothing is added.
+    """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    trims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,73 +115,63 @@ class Vendor:
     def session_policy(self, scope: Scope) -> str:
         """The policy of a scope, as short as it can be written. An empty scope denies everything."""
         statements: list[dict[str, Any]] = []
-        for prefixes, actions in ((scope.reads, READ), (scope.writes, WRITE)):
-            places = [self.connection.place(prefix + "x") for prefix in prefixes]
+        for prefixes, actions in ((scope.reads, READ), (scope.writes, WRITE), (scope.trims, TRIM)):
+            places = [self.connection.place_of_prefix(prefix) for prefix in prefixes]
             for bucket in sorted({bucket for bucket, _ in places}):
-                names = [name[:-1] for where, name in places if where == bucket]
-                objects = [f"arn:aws:s3:::{bucket}/{name}{'*' if name.endswith('/') else ''}" for name in names]
+                names = [name for where, name in places if where == bucket]
+                objects = [f"arn:aws:s3:::{bucket}/{name}{'*' if _is_folder(name) else ''}" for name in names]
                 statements.append({"Effect": "Allow", "Action": _one(actions), "Resource": _one(objects)})
-                if folders := [f"{name}*" for name in names if name.endswith("/")]:
+                folders = [f"{name}*" for name in names if _is_folder(name)]
+                if "*" in folders:
+                    statements.append(_listing("Allow", bucket, {}))
+                elif folders:
                     statements.append(_listing("Allow", bucket, {"s3:prefix": _one(folders)}))
         if not statements:
             statements = [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]
-        elif scope.writes:
+        elif scope.writes or scope.trims:
             # s3fs asks whether the bucket is there before it writes; where it lies is no secret.
             statements.append({"Effect": "Allow", "Action": WHERE, "Resource": "*"})
         return compact({"Version": VERSION, "Statement": statements})
 
     # --- ending -----------------------------------------------------------------------------------------------------------
 
-    def deny(self, denials: list[Denial]) -> bool:
+    def deny(self, denials: list[Denial], *, teams: Collection[str] = ()) -> bool:
         """
         Make the store refuse these and no others, from its next request on. Returns whether anything had to be changed.
 
         When the names do not fit, a prefix is closed to every session instead: some wait who need not, nobody reads who may
         not.
+
+        :param teams: whose buckets are looked at beside that of the datasets: those that have a denial, or had one
         """
-        changed = False
-        for folder in (DATASETS, SCRATCH):
-            bucket = self.connection.bucket(folder)
-            here = [denial for denial in denials if denial.prefix.startswith(f"{folder}/")]
-            old = self._bucket_policy(bucket)
-            foreign = [s for s in old.get("Statement", []) if not str(s.get("Sid", "")).startswith(OURS)]
-            ours = self._denial_statements(bucket, here, room=BUCKET_POLICY_MAX - len(compact({"Statement": foreign})))
-            new = {"Version": VERSION, "Statement": [*foreign, *ours]} if foreign or ours else {}
-            if new == old:
-                continue
-            changed = True
-            if new:
-                self.connection.client("s3").put_bucket_policy(Bucket=bucket, Policy=compact(new))
-            else:
-                self.connection.client("s3").delete_bucket_policy(Bucket=bucket)
-        return changed
+        buckets: dict[str, list[Denial]] = {self.connection.bucket(DATASETS): []}
+        buckets |= {self.connection.team_bucket(team): [] for team in teams}
+        for denial in denials:
+            buckets.setdefault(self.connection.place_of_prefix(denial.prefix)[0], []).append(denial)
+        changed = [self._deny_in(bucket, here) for bucket, here in buckets.items()]
+        return True in changed
+
+    def _deny_in(self, bucket: str, denials: list[Denial]) -> bool:
+        old = self._bucket_policy(bucket)
+        foreign = [s for s in old.get("Statement", []) if not str(s.get("Sid", "")).startswith(OURS)]
+        ours = self._denial_statements(bucket, denials, room=BUCKET_POLICY_MAX - len(compact({"Statement": foreign})))
+        new = {"Version": VERSION, "Statement": [*foreign, *ours]} if foreign or ours else {}
+        if new == old:
+            return False
+        if new:
+            self.connection.client("s3").put_bucket_policy(Bucket=bucket, Policy=compact(new))
+        else:
+            self.connection.client("s3").delete_bucket_policy(Bucket=bucket)
+        return True
 
     def _denial_statements(self, bucket: str, denials: list[Denial], *, room: int) -> list[dict[str, Any]]:
-        named = [statement for denial in denials for statement in self._statements(bucket, denial)]
+        places = [(self.connection.place_of_prefix(denial.prefix)[1], denial.names) for denial in denials]
+        named = [statement for prefix, names in places for statement in _denial(bucket, prefix, names)]
         if len(compact({"Statement": named})) <= room:
             return named
-        log.error("%s: the denials of %s sessions do not fit; prefixes are closed to all sessions", bucket, len(denials))
-        closed = [s for denial in denials for s in self._statements(bucket, Denial(denial.prefix))]
-        if len(compact({"Statement": closed})) <= room:
-            return closed
-        return self._statements(bucket, Denial(denials[0].prefix.split("/")[0] + "/"))
-
-    def _statements(self, bucket: str, denial: Denial) -> list[dict[str, Any]]:
-        """The id of a session's user ends in `:<session name>`; the portal's own has no colon."""
-        prefix = denial.prefix.partition("/")[2]
-        who = {"aws:userid": [f"*:{name}" for name in denial.names] or ["*:*"]}
-        listing = who | ({"s3:prefix": [f"{prefix}*"]} if prefix else {})
-        return [
-            {
-                "Sid": OURS,
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": f"arn:aws:s3:::{bucket}/{prefix}*",
-                "Condition": {"StringLike": who},
-            },
-            {"Sid": OURS, "Principal": "*", **_listing("Deny", bucket, listing)},
-        ]
+        log.error("%s: the denials of %s prefixes do not fit; they are closed to all sessions", bucket, len(denials))
+        closed = [statement for prefix, _ in places for statement in _denial(bucket, prefix, ())]
+        return closed if len(compact({"Statement": closed})) <= room else _denial(bucket, "", ())
 
     def _bucket_policy(self, bucket: str) -> dict[str, Any]:
         try:
@@ -202,9 +198,8 @@ class Vendor:
             if error_status(error) != 404:
                 raise
             arn = self._role_create(iam, role)
-        resources = [
-            f"arn:aws:s3:::{self.connection.bucket(folder)}{end}" for folder in (DATASETS, SCRATCH) for end in ("", "/*")
-        ]
+        buckets = self.connection.bucket(DATASETS), self.connection.team_bucket("*")
+        resources = [f"arn:aws:s3:::{bucket}{end}" for bucket in buckets for end in ("", "/*")]
         reach = {
             "Version": VERSION,
             "Statement": [{"Effect": "Allow", "Action": [*WRITE, "s3:ListBucket", WHERE], "Resource": resources}],
@@ -294,13 +289,31 @@ def _allowed(ask: Any) -> bool:
     return True
 
 
+def _is_folder(name: str) -> bool:
+    """Whether what begins with a name is meant, not one object: the whole bucket, or a folder of it."""
+    return not name or name.endswith("/")
+
+
 def _listing(effect: str, bucket: str, condition: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "Effect": effect,
-        "Action": "s3:ListBucket",
-        "Resource": f"arn:aws:s3:::{bucket}",
-        "Condition": {"StringLike": condition},
-    }
+    made: dict[str, Any] = {"Effect": effect, "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"}
+    return made | ({"Condition": {"StringLike": condition}} if condition else {})
+
+
+def _denial(bucket: str, prefix: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The id of a session's user ends in `:<session name>`; the portal's own has no colon."""
+    who = {"aws:userid": [f"*:{name}" for name in names] or ["*:*"]}
+    listing = who | ({"s3:prefix": [f"{prefix}*"]} if prefix else {})
+    return [
+        {
+            "Sid": OURS,
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": f"arn:aws:s3:::{bucket}/{prefix}*",
+            "Condition": {"StringLike": who},
+        },
+        {"Sid": OURS, "Principal": "*", **_listing("Deny", bucket, listing)},
+    ]
 
 
 def _one(values: list[str]) -> str | list[str]:

@@ -124,11 +124,11 @@ def vendor() -> Vendor | None:
     return Vendor(connection_from_settings())
 
 
-def session_environment(scratch: str) -> dict[str, str]:
+def session_environment(team: str) -> dict[str, str]:
     """
     What a session's environment says of the store, names and addresses only: nothing where it hands out links.
 
-    :param scratch: the folder of the session's team
+    :param team: whose bucket it writes to
     """
     hands_out = vendor()
     if hands_out is None:
@@ -141,6 +141,6 @@ def session_environment(scratch: str) -> dict[str, str]:
         # Ceph answers MissingContentLength to the checksum trailers that boto3 otherwise sends over TLS.
         "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
-        "COMMONS_SCRATCH": f"s3://{connection.bucket('scratch')}/{scratch}",
+        "COMMONS_SCRATCH": f"s3://{connection.team_bucket(team)}",
     }
     return said | ({"AWS_CA_BUNDLE": connection.ca} if connection.ca else {})

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
+from django.utils.http import content_disposition_header
 
 from .credentials import Scope, Vendor
 from .door import NoSuchObject, ObjectInfo
@@ -27,7 +28,7 @@ TRANSFER = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PA
 
 
 class S3Store:
-    """Three buckets: `datasets` and `scratch`, which people reach with credentials, and one for the portal alone."""
+    """A bucket of datasets and one for each team, which people reach with credentials, and one for the portal alone."""
 
     def __init__(self, connection: S3Connection, vendor: Vendor) -> None:
         self.connection, self.vendor = connection, vendor
@@ -55,12 +56,11 @@ class S3Store:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Page by page. A prefix that names no folder lists every bucket, one after the other."""
         folder, slash, rest = prefix.partition("/")
-        if folder in (DATASETS, SCRATCH) and slash:
-            yield from self._list(self.connection.bucket(folder), rest)
-        elif slash:
-            yield from self._list(self.connection.bucket(PRIVATE), prefix)
+        if slash and (folder != SCRATCH or "/" in rest):
+            yield from self._list(*self.connection.place_of_prefix(prefix))
         else:
-            found = [info for name in (DATASETS, SCRATCH, PRIVATE) for info in self._list(self.connection.bucket(name), "")]
+            shared = [self.connection.bucket(name) for name in (DATASETS, PRIVATE)]
+            found = [info for name in [*shared, *self.connection.team_buckets()] for info in self._list(name, "")]
             yield from sorted((info for info in found if info.key.startswith(prefix)), key=lambda info: info.key)
 
     def open(self, key: str) -> BinaryIO:
@@ -91,7 +91,7 @@ class S3Store:
         params = {
             "Bucket": bucket,
             "Key": name,
-            "ResponseContentDisposition": f'attachment; filename="{name.rpartition("/")[2]}"',
+            "ResponseContentDisposition": content_disposition_header(True, name.rpartition("/")[2]),
         }
         signer = self.s3 if bucket == self.connection.bucket(PRIVATE) else self._signer(ticket, key)
         return signer.generate_presigned_url("get_object", Params=params, ExpiresIn=_seconds_to(expires))
@@ -141,7 +141,9 @@ class S3Store:
 
     def _signer(self, ticket: str, key: str) -> Any:
         """A client whose session is named after the ticket and reads the key's folder, kept for some minutes."""
-        folder = "/".join(key.split("/")[:3]) + "/" if key.count("/") >= 3 else key
+        parts = key.split("/")
+        deep = 2 if parts[0] == SCRATCH else 3  # a team's bucket, or a version of a dataset
+        folder = "/".join(parts[:deep]) + "/" if len(parts) > deep else key
         now = time.monotonic()
         with self._lock:
             known = self._signers.get((ticket, folder))
@@ -164,7 +166,11 @@ class S3Store:
                 yield ObjectInfo(self.connection.key(bucket, row["Key"]), row["Size"], row["ETag"], row["LastModified"])
 
     def _place(self, key: str) -> tuple[str, str]:
-        return self.connection.place(key_check(key))
+        """What teams write into their buckets has the names their tools gave it; all other names are ours."""
+        folder, _, rest = key.partition("/")
+        team, slash, _ = rest.partition("/")
+        key_check(f"{folder}/{team}" if folder == SCRATCH and slash else key)
+        return self.connection.place(key)
 
 
 class _Reader(io.RawIOBase):

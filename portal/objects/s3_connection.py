@@ -12,7 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-# Folders that are buckets of their own, because people reach them with credentials; everything else lies in PRIVATE.
+# People reach `datasets` with credentials, and each team a bucket of its own, whose name begins with `scratch-`; everything
+# else lies in PRIVATE. A bucket per team, because stores keep quotas and figures by bucket.
 DATASETS, SCRATCH, PRIVATE = "datasets", "scratch", "portal"
 CONNECT_S, READ_S, ATTEMPTS = 5, 60, 4
 POOL = 32
@@ -44,32 +45,59 @@ class S3Connection:
         with self._lock:
             return self._make("s3", access_key, secret_key, token)
 
+    @property
+    def is_amazon(self) -> bool:
+        """Whether it is AWS itself, which has its own ways."""
+        return ".amazonaws.com" in self.url
+
     def bucket(self, folder: str) -> str:
         """The bucket of a folder."""
         return f"{self.bucket_prefix}{folder}"
 
+    def team_bucket(self, team: str) -> str:
+        """The bucket of a team; names of buckets know no capitals."""
+        return f"{self.bucket(SCRATCH)}-{team.lower()}"
+
     def place(self, key: str) -> tuple[str, str]:
         """Where a key lies: its bucket, and its name there."""
         folder, _, rest = key.partition("/")
-        if folder in (DATASETS, SCRATCH) and rest:
+        if folder == DATASETS and rest:
             return self.bucket(folder), rest
+        if folder == SCRATCH and "/" in rest:
+            team, _, name = rest.partition("/")
+            return self.team_bucket(team), name
         return self.bucket(PRIVATE), key
 
+    def place_of_prefix(self, prefix: str) -> tuple[str, str]:
+        """Where what begins with a prefix lies: its bucket, and the prefix there ("" is the whole bucket)."""
+        bucket, name = self.place(f"{prefix}x")
+        return bucket, name[:-1]
+
     def key(self, bucket: str, name: str) -> str:
-        """The key of what lies in a bucket: the other way round."""
+        """The key of what lies in a bucket: the other way round. A team's name comes back in small letters."""
         folder = bucket.removeprefix(self.bucket_prefix)
-        return name if folder == PRIVATE else f"{folder}/{name}"
+        return name if folder == PRIVATE else f"{folder.replace(f'{SCRATCH}-', f'{SCRATCH}/', 1)}/{name}"
+
+    def team_buckets(self) -> list[str]:
+        """The buckets of teams, by name."""
+        found = self.client("s3").list_buckets()["Buckets"]
+        return sorted(row["Name"] for row in found if row["Name"].startswith(f"{self.bucket(SCRATCH)}-"))
+
+    def bucket_prepare(self, bucket: str) -> None:
+        """Make a bucket unless it is there."""
+        s3 = self.client("s3")
+        try:
+            s3.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if error_status(error) != 404:
+                raise
+            s3.create_bucket(Bucket=bucket)
 
     def buckets_prepare(self) -> None:
-        """Make the buckets that are not there."""
+        """Make the buckets that are not there; those of teams are made when they are first used."""
         s3 = self.client("s3")
-        for folder in (DATASETS, SCRATCH, PRIVATE):
-            try:
-                s3.head_bucket(Bucket=self.bucket(folder))
-            except ClientError as error:
-                if error_status(error) != 404:
-                    raise
-                s3.create_bucket(Bucket=self.bucket(folder))
+        for folder in (DATASETS, PRIVATE):
+            self.bucket_prepare(self.bucket(folder))
         # Browsers send the parts of an upload straight to the store, from the portal's pages and no others.
         rule = {
             "AllowedOrigins": [settings.PORTAL_URL],
@@ -80,7 +108,7 @@ class S3Connection:
         s3.put_bucket_cors(Bucket=self.bucket(PRIVATE), CORSConfiguration={"CORSRules": [rule]})
 
     def _make(self, service: str, access_key: str, secret_key: str, token: str | None = None) -> Any:
-        amazon = ".amazonaws.com" in self.url
+        amazon = self.is_amazon
         config = Config(
             connect_timeout=CONNECT_S,
             read_timeout=READ_S,

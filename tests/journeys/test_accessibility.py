@@ -36,6 +36,7 @@ PAGES: dict[str, list[str]] = {
         "/enterprise/",
         "/allocations/",
         "/allocations/*",
+        "/allocations/A-2001/files/",
         "/launch/",
         "/sessions/",
         "/me/",

@@ -78,6 +78,7 @@ class Ground:
     rival: User
     allocation: Allocation
     rivals: Allocation
+    over_tls: S3Connection
     env_of: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -87,8 +88,8 @@ class Ground:
 
     @property
     def scratch(self) -> str:
-        """Where teams write."""
-        return self.vendor.connection.bucket("scratch")
+        """Where the founders write."""
+        return self.vendor.connection.team_bucket(self.allocation.code)
 
     def dataset(
         self, slug: str, access_class: str, *, body: bytes = TABLE, name: str = "table.csv", draft: bool = False
@@ -199,12 +200,13 @@ class Ground:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.get(f"{self.url}/data/v1/credentials", params=[("dataset", d) for d in datasets], headers=headers)
 
-    def s3(self, who: Session | Cluster, *datasets: str) -> Any:
-        """An S3 client with a credential of the portal."""
+    def s3(self, who: Session | Cluster, *datasets: str, tls: bool = False) -> Any:
+        """An S3 client with a credential of the portal, over http or TLS."""
         answer = self.keys(who, *datasets)
         assert answer.status_code == 200, answer.text
         said = answer.json()
-        return self.vendor.connection.client_as(said["AccessKeyId"], said["SecretAccessKey"], said["SessionToken"])
+        connection = self.over_tls if tls else self.vendor.connection
+        return connection.client_as(said["AccessKeyId"], said["SecretAccessKey"], said["SessionToken"])
 
     def env(self, session: Session) -> dict[str, str]:
         """The environment the spawner would give a server."""
@@ -225,7 +227,7 @@ class Ground:
 
 
 @pytest.fixture
-def ground(db: None, vendor: Vendor, tmp_path: Path, settings: Any) -> Iterator[Ground]:
+def ground(db: None, objectstore: ObjectStore, vendor: Vendor, tmp_path: Path, settings: Any) -> Iterator[Ground]:
     """See `Ground`. The portal answers on a port of its own, from this process and this test's database."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # no collected files are needed
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
@@ -243,9 +245,10 @@ def ground(db: None, vendor: Vendor, tmp_path: Path, settings: Any) -> Iterator[
     server.is_ready.wait()
     settings.OWN_HOST = f"127.0.0.1:{server.port}"
     settings.PORTAL_URL = f"http://127.0.0.1:{server.port}"
+    over_tls = replace(objectstore.connection(tls=True), bucket_prefix=vendor.connection.bucket_prefix)
     home = tmp_path / "home"
     home.mkdir()
-    yield Ground(vendor, door.store(), settings.PORTAL_URL, home, steward, founder, rival, awards[0], awards[1])
+    yield Ground(vendor, door.store(), settings.PORTAL_URL, home, steward, founder, rival, awards[0], awards[1], over_tls)
     server.terminate()
     database.dec_thread_sharing()
     assert os.environ.get("AWS_ACCESS_KEY_ID") is None, "a test changed the environment of the run"

@@ -108,6 +108,7 @@ def test_the_whole_store_is_listed_across_its_buckets(objectstore: ObjectStore) 
     connection.buckets_prepare()
     store = S3Store(connection, Vendor(connection))
     mark = secrets.token_hex(4)
+    connection.bucket_prepare(connection.team_bucket(mark))
     keys = [f"attachments/{mark}", f"datasets/{mark}/1/a", f"scratch/{mark}/a"]
     for key in keys:
         store.put(key, io.BytesIO(b"x"))

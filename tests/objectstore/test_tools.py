@@ -50,7 +50,7 @@ def script(ground: Ground, code: str) -> str:
         warnings.simplefilter("ignore")
         URI, SECRET = "s3://{ground.bucket}/numbers/1/numbers.parquet", "s3://{ground.bucket}/secret/1/numbers.parquet"
         FOLDER, COMMONS = "s3://{ground.bucket}/numbers/1/", "commons://numbers/numbers.parquet"
-        BUCKET, KEY, SCRATCH = "{ground.bucket}", "numbers/1/numbers.parquet", "s3://{ground.scratch}/{ground.allocation.code}"
+        BUCKET, KEY, SCRATCH = "{ground.bucket}", "numbers/1/numbers.parquet", "s3://{ground.scratch}"
         out = {{}}
         def denied(ask):
             try:
@@ -263,8 +263,8 @@ def test_over_tls_with_a_certificate_of_its_own(tables: Ground, objectstore: Obj
     code = """
         import boto3, dask.dataframe as dd, pandas as pd, pyarrow.parquet as pq, s3fs, pyarrow as pa
         out["boto3"] = boto3.client("s3").get_object(Bucket=BUCKET, Key=KEY)["ContentLength"] > 0
-        bucket, team = SCRATCH.split("/")[2:]
-        out["put"] = bool(boto3.client("s3").put_object(Bucket=bucket, Key=team + "/tls", Body=b"x"))
+        bucket = SCRATCH.split("/")[2]
+        out["put"] = bool(boto3.client("s3").put_object(Bucket=bucket, Key="tls", Body=b"x"))
         out["pandas"] = len(pd.read_parquet(URI))
         out["dask"] = len(dd.read_parquet(URI))
         out["pyarrow"] = pq.read_table(URI).num_rows

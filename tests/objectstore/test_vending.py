@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from allocations.datasets import publishing, services
 from allocations.datasets.models import Access, Dataset
+from allocations.datasets.states import Hand
 from notebooks_svc.sessions.tokens import session_token
 from notebooks_svc.storage import denials, vending
 from portal.core.errors import Refusal
@@ -42,11 +43,11 @@ def attempts(ground: Ground, s3: Any, slug: str, version: str = "1") -> dict[str
         "read": status(s3.get_object, Bucket=bucket, Key=key),
         "head": status(s3.head_object, Bucket=bucket, Key=key),
         "list": status(s3.list_objects_v2, Bucket=bucket, Prefix=f"{slug}/{version}/"),
-        "presign": httpx.get(presigned).status_code,
+        "presign": httpx.get(presigned, verify=ground.over_tls.ca if presigned.startswith("https") else True).status_code,
         "copy": status(
             s3.copy_object,
             Bucket=ground.scratch,
-            Key=f"{ground.allocation.code}/copied",
+            Key="copied",
             CopySource={"Bucket": bucket, "Key": key},
         ),
         "write": status(s3.put_object, Bucket=bucket, Key=key, Body=b"changed"),
@@ -57,9 +58,11 @@ def attempts(ground: Ground, s3: Any, slug: str, version: str = "1") -> dict[str
 
 
 READS = ("read", "head", "list", "presign", "copy")
+WIRES = pytest.mark.parametrize("tls", [False, True], ids=["http", "TLS"])
 
 
-def test_every_state_of_a_grant_allows_or_denies_as_it_says(ground: Ground) -> None:
+@WIRES
+def test_every_state_of_a_grant_allows_or_denies_as_it_says(ground: Ground, tls: bool) -> None:
     """(person × dataset × state) × (read, list, write, copy, presign, delete), in one credential each."""
     states: dict[str, Callable[[Dataset], Any]] = {
         "requested": ground.ask,
@@ -72,23 +75,33 @@ def test_every_state_of_a_grant_allows_or_denies_as_it_says(ground: Ground) -> N
         "revoked": lambda d: ground.revoke(ground.grant(d)),
         "expired": lambda d: Access.objects.filter(pk=ground.grant(d).pk).update(granted_until="2020-01-01"),
         "never-asked": lambda d: None,
+        "renewing": lambda d: (ground.grant(d), ground.ask(d)),
+        "renewed": lambda d: (ground.grant(d), ground.grant(d)),
+        "renewal-refused": lambda d: (
+            ground.grant(d),
+            services.access_decide(access=ground.ask(d), outcome="reject", reason="No.", by=ground.steward, at=timezone.now()),
+        ),
         "of-the-rivals": lambda d: ground.grant(d, ground.rivals),
     }
     for name, move in states.items():
         move(ground.dataset(name, "controlled"))
     ground.dataset("open", "open")
-    ground.dataset("sea", "registered")
+    ground.dataset("terms-not-accepted", "registered")
+    accepted = ground.dataset("terms-accepted", "registered")
+    publishing.terms_publish(dataset=accepted, text="Be kind.", by=None, at=timezone.now())
+    services.terms_accept(dataset=accepted, by=ground.founder, at=timezone.now(), allocations=[ground.allocation])
     denials.denials_sync(at=timezone.now())
+    held = {"granted", "open", "renewing", "renewed", "renewal-refused", "terms-accepted"}
     readers = {
-        "founder's session": (ground.session(), {"granted", "open"}),
+        "founder's session": (ground.session(), held),
         "rival's session": (ground.session(ground.rivals), {"of-the-rivals", "open"}),
         "narrowed session": (ground.session(datasets=["granted"]), {"granted"}),
         "session narrowed to nothing": (ground.session(datasets=[]), set()),
     }
     wrong = []
     for reader, (session, may_read) in readers.items():
-        s3 = ground.s3(session)
-        for slug in [*states, "open", "sea"]:
+        s3 = ground.s3(session, tls=tls)
+        for slug in [*states, "open", "terms-not-accepted", "terms-accepted"]:
             for what, got in attempts(ground, s3, slug).items():
                 # Only the founders' session may write into the founders' scratch, which copying needs.
                 copies = what != "copy" or session.allocation == ground.allocation
@@ -131,29 +144,34 @@ def test_names_that_begin_alike_are_not_alike(ground: Ground) -> None:
     assert "Contents" not in s3.list_objects_v2(Bucket=ground.bucket, Prefix="air/1/../")
 
 
-def test_two_teams_never_see_each_others_scratch(ground: Ground) -> None:
-    ours, theirs = ground.s3(ground.session()), ground.s3(ground.session(ground.rivals))
-    mine, other = ground.allocation.code, ground.rivals.code
-    assert status(ours.put_object, Bucket=ground.scratch, Key=f"{mine}/result", Body=b"mine") == 200
-    assert ours.get_object(Bucket=ground.scratch, Key=f"{mine}/result")["Body"].read() == b"mine"
-    listed = ours.list_objects_v2(Bucket=ground.scratch, Prefix=f"{mine}/")
-    assert [row["Key"] for row in listed["Contents"]] == [f"{mine}/result"]
-    begun = ours.create_multipart_upload(Bucket=ground.scratch, Key=f"{mine}/large")
-    ours.abort_multipart_upload(Bucket=ground.scratch, Key=f"{mine}/large", UploadId=begun["UploadId"])
-    for key in (f"{mine}/result", f"{mine}/new", f"{other}/../{mine}/result", f"{mine}x/new"):
-        assert status(theirs.get_object, Bucket=ground.scratch, Key=key) in (403, 404)
-        assert status(theirs.delete_object, Bucket=ground.scratch, Key=key) in (
-            403,
-            204 if ".." in key else 403,
-            200 if ".." in key else 403,
-        )
-    for prefix in ("", mine, f"{mine}/", f"{mine[:2]}"):
-        assert status(theirs.list_objects_v2, Bucket=ground.scratch, Prefix=prefix) == 403
-    assert status(theirs.put_object, Bucket=ground.scratch, Key=f"{mine}/new", Body=b"x") == 403
-    source = {"Bucket": ground.scratch, "Key": f"{mine}/result"}
-    assert status(theirs.copy_object, Bucket=ground.scratch, Key=f"{other}/stolen", CopySource=source) == 403
-    assert [info.key for info in ground.store.list(f"scratch/{mine}/")] == [f"scratch/{mine}/result"]
-    assert status(ours.delete_object, Bucket=ground.scratch, Key=f"{mine}/result") == 200
+@WIRES
+def test_two_teams_never_see_each_others_bucket(ground: Ground, tls: bool) -> None:
+    ours, theirs = ground.s3(ground.session(), tls=tls), ground.s3(ground.session(ground.rivals), tls=tls)
+    mine, other = ground.scratch, ground.vendor.connection.team_bucket(ground.rivals.code)
+    assert status(ours.put_object, Bucket=mine, Key="deep/result", Body=b"mine") == 200
+    assert ours.get_object(Bucket=mine, Key="deep/result")["Body"].read() == b"mine"
+    for prefix in ("", "deep/", "de"):
+        assert [row["Key"] for row in ours.list_objects_v2(Bucket=mine, Prefix=prefix)["Contents"]] == ["deep/result"]
+    begun = ours.create_multipart_upload(Bucket=mine, Key="large")
+    ours.abort_multipart_upload(Bucket=mine, Key="large", UploadId=begun["UploadId"])
+    for key in ("deep/result", "new", f"../{mine}/deep/result", f"{other}/../deep/result"):
+        assert status(theirs.get_object, Bucket=mine, Key=key) in (403, 404), key
+        assert status(theirs.delete_object, Bucket=mine, Key=key) == 403, key
+    for prefix in ("", "deep", "deep/"):
+        assert status(theirs.list_objects_v2, Bucket=mine, Prefix=prefix) == 403
+    assert status(theirs.put_object, Bucket=mine, Key="new", Body=b"x") == 403
+    assert status(theirs.create_multipart_upload, Bucket=mine, Key="new") == 403
+    source = {"Bucket": mine, "Key": "deep/result"}
+    assert status(theirs.copy_object, Bucket=other, Key="stolen", CopySource=source) == 403
+    for bucket in (f"{mine}0", f"{mine}-x", ground.vendor.connection.bucket("scratch")):  # names that begin alike
+        assert status(ours.get_object, Bucket=bucket, Key="x") in (403, 404)
+        assert status(ours.create_bucket, Bucket=bucket) == 403
+    assert status(ours.put_bucket_policy, Bucket=mine, Policy="{}") == 403
+    assert status(ours.delete_bucket, Bucket=mine) == 403
+    assert [info.key for info in ground.store.list(f"scratch/{ground.allocation.code}/")] == [
+        f"scratch/{ground.allocation.code.lower()}/deep/result"
+    ]
+    assert status(ours.delete_object, Bucket=mine, Key="deep/result") == 200
 
 
 def test_a_credential_does_nothing_else_at_the_store(ground: Ground) -> None:
@@ -189,7 +207,7 @@ def test_revoking_denies_a_live_session_at_its_next_request_and_touches_nobody_e
         tried = attempts(ground, client, "faces")
         assert {tried[what] for what in READS} == {403}, tried
         assert {attempts(ground, client, "air")[what] for what in READS} == {200}
-        assert status(client.put_object, Bucket=ground.scratch, Key=f"{ground.allocation.code}/x", Body=b"x") == 200
+        assert status(client.put_object, Bucket=ground.scratch, Key="x", Body=b"x") == 200
     assert [httpx.get(url).status_code for url in (presigned, link, page, others)] == [403, 403, 403, 200]
     assert attempts(ground, theirs, "faces")["read"] == 200
     assert ground.keys(session).json()["datasets"] == ["air"]
@@ -206,6 +224,35 @@ def test_revoking_denies_a_live_session_at_its_next_request_and_touches_nobody_e
     assert denials.denials(at=_in_an_hour() + timedelta(minutes=1)) == []
 
 
+ENDS: dict[str, Callable[[Ground, Access], Any]] = {
+    "given up": lambda ground, access: services.access_withdraw(access=access, by=ground.founder, at=timezone.now()),
+    "revoked": lambda ground, access: services.access_revoke(
+        access=access, reason="Over.", by=ground.steward, at=timezone.now()
+    ),
+    "its last day passed": lambda ground, access: Access.objects.filter(pk=access.pk).update(granted_until="2020-01-01"),
+    "the version was withdrawn": lambda ground, access: publishing.version_withdraw(
+        version=access.dataset.versions.get(), reason="Wrong.", by=ground.steward, at=timezone.now(), hand=Hand.REVIEWER
+    ),
+    "the dataset was withdrawn": lambda ground, access: publishing.dataset_withdraw(
+        dataset=access.dataset, reason="Wrong.", by=ground.steward, at=timezone.now()
+    ),
+}
+
+
+@WIRES
+@pytest.mark.parametrize("end", ENDS)
+def test_every_end_of_a_grant_ends_what_was_vended_before_it(ground: Ground, end: str, tls: bool) -> None:
+    access = ground.grant(ground.dataset("faces", "controlled"))
+    ground.grant(ground.dataset("air", "controlled"))
+    live = ground.s3(ground.session(), tls=tls)
+    assert {attempts(ground, live, "faces")[what] for what in READS} == {200}
+    ENDS[end](ground, access)
+    denials.denials_sync(at=timezone.now())
+    tried = attempts(ground, live, "faces")
+    assert set(tried.values()) == {403}, tried
+    assert {attempts(ground, live, "air")[what] for what in READS} == {200}
+
+
 def test_what_is_withdrawn_is_denied_to_everybody(ground: Ground) -> None:
     air = ground.dataset("air", "open")
     ground.dataset("sea", "open")
@@ -219,14 +266,15 @@ def test_what_is_withdrawn_is_denied_to_everybody(ground: Ground) -> None:
     assert ground.store.open("datasets/air/1/table.csv").read() == TABLE
 
 
-def test_a_stolen_credential_dies_with_its_session(ground: Ground) -> None:
+@WIRES
+def test_a_stolen_credential_dies_with_its_session(ground: Ground, tls: bool) -> None:
     ground.dataset("air", "open")
     session, other = ground.session(), ground.session()
-    stolen, token, neighbour = ground.s3(session), session_token(session), ground.s3(other)
+    stolen, token, neighbour = ground.s3(session, tls=tls), session_token(session), ground.s3(other, tls=tls)
     assert attempts(ground, stolen, "air")["read"] == 200
     ground.end(session)
     assert attempts(ground, stolen, "air")["read"] == 403
-    assert status(stolen.put_object, Bucket=ground.scratch, Key=f"{ground.allocation.code}/x", Body=b"x") == 403
+    assert status(stolen.put_object, Bucket=ground.scratch, Key="x", Body=b"x") == 403
     replayed = ground.keys_by(token)
     assert (replayed.status_code, replayed.json()["code"]) == (401, "session_over")
     assert attempts(ground, neighbour, "air")["read"] == 200
@@ -247,12 +295,13 @@ def test_only_the_token_of_a_living_session_gets_a_credential(ground: Ground) ->
     assert good.headers["Cache-Control"] == "private, no-store"
 
 
-def test_expired_altered_and_foreign_keys_open_nothing(ground: Ground, settings: Any) -> None:
+@WIRES
+def test_expired_altered_and_foreign_keys_open_nothing(ground: Ground, settings: Any, tls: bool) -> None:
     ground.dataset("air", "open")
     ground.vendor.check_trusted()
     settings.OBJECTS_CREDENTIAL_S = 4
     said = ground.keys(ground.session()).json()
-    connection = ground.vendor.connection
+    connection = ground.over_tls if tls else ground.vendor.connection
     asked = {"Bucket": ground.bucket, "Key": "air/1/table.csv"}
 
     def client(**changes: str) -> Any:
@@ -275,6 +324,7 @@ def test_expired_altered_and_foreign_keys_open_nothing(ground: Ground, settings:
 def test_a_stranger_at_the_store_reaches_nothing(ground: Ground, objectstore: ObjectStore) -> None:
     ground.dataset("air", "open")
     guest = objectstore.connection(user="guest")
+    ground.s3(ground.session())  # the team's bucket is made
     assert status(guest.client("s3").get_object, Bucket=ground.bucket, Key="air/1/table.csv") == 403
     assert status(guest.client("s3").list_objects_v2, Bucket=ground.scratch) == 403
     with pytest.raises(ClientError) as refused:
@@ -425,12 +475,12 @@ def test_of_two_who_tell_the_store_at_once_the_later_state_wins(ground: Ground, 
     ended = ground.session()
     deny = ground.vendor.deny
 
-    def slow(stale: list[Denial]) -> bool:
+    def slow(stale: list[Denial], *, teams: list[str]) -> bool:
         """Has worked out what to say, and is overtaken before saying it."""
         monkeypatch.setattr(ground.vendor, "deny", deny)
         ground.revoke(access)
         assert attempts(ground, s3, "faces")["read"] == 403
-        return deny(stale)
+        return deny(stale, teams=teams)
 
     ground.end(ended)
     monkeypatch.setattr(ground.vendor, "deny", slow)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 from django.conf import settings
 from pydantic import ValidationError
 
-from notebooks_svc.wire import CancelAsk, ExtendAsk, Look, MirrorAccount, MirrorAnswer, MirrorAsk, TestAnswer, TestAsk
+from notebooks_svc.wire import (
+    CancelAsk,
+    ExtendAsk,
+    FolderList,
+    FoldersUse,
+    Look,
+    MirrorAccount,
+    MirrorAnswer,
+    MirrorAsk,
+    TestAnswer,
+    TestAsk,
+)
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 TIMEOUT_SHORT = httpx.Timeout(3.0, connect=1.0)  # somebody looks at a page meanwhile
@@ -65,6 +78,37 @@ class AgentDoor:
         """The end of a launch's log, where the portal cannot read it itself."""
         answer = self._call("GET", f"/log/{id}", timeout=TIMEOUT_SHORT)
         return str(answer.json().get("text", "")) if answer.status_code == 200 else ""
+
+    def folders_use(self) -> dict[str, tuple[int, int]] | None:
+        """Bytes and files of every team's folder, by its name in small letters; None where the agent may not look."""
+        said = FoldersUse.model_validate_json(self._good(self._call("GET", "/folders", timeout=TIMEOUT_LONG)))
+        return {team.lower(): use for team, use in said.folders.items()} if said.told else None
+
+    def folder_list(self, team: str) -> FolderList:
+        """The files of a team; none where there is no folder of that name."""
+        answer = self._call("GET", f"/folders/{team}", timeout=TIMEOUT_LONG)
+        return FolderList(items=[]) if answer.status_code == 404 else FolderList.model_validate_json(self._good(answer))
+
+    @contextmanager
+    def folder_read(self, team: str, path: str, *, start: int = 0, size: int | None = None) -> Iterator[Iterator[bytes]]:
+        """
+        The bytes of one file, in pieces.
+
+        :raises AgentRefused: no such file
+        """
+        asked = {"path": path, "start": str(start)} | ({"size": str(size)} if size is not None else {})
+        where = f"{self.url}/folders/{team}/file"
+        try:
+            with httpx.stream("GET", where, params=asked, headers=self.headers, timeout=TIMEOUT) as answer:
+                if answer.status_code != 200:
+                    raise AgentRefused(f"{path}: the agent answered {answer.status_code}")
+                yield answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise AgentUnreachable(str(error)) from error
+
+    def folder_remove(self, team: str) -> None:
+        """Delete a team's files; asking again is harmless."""
+        self._good(self._call("POST", f"/folders/{team}/remove", timeout=TIMEOUT_LONG))
 
     @staticmethod
     def _good(answer: httpx.Response) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import portal
 from .dataset import path
+from .export import export_all
 from .filesystem import split
 from .upload import put_file
 
@@ -25,9 +26,12 @@ def main(argv: list[str] | None = None) -> int:
     put = commands.add_parser("put", help="send a file into a draft version of a dataset you keep; run again after a lost line")
     put.add_argument("file", help="a file on this machine")
     put.add_argument("uri", help="commons://<slug>@<version>/<file>")
+    export = commands.add_parser("export", help="take all your files of a project along; run again after a lost line")
+    export.add_argument("allocation", help="its code, for example A-2001")
+    export.add_argument("to", nargs="?", default="", help="folder; the allocation's code when not said")
     asked = parser.parse_args(argv)
     try:
-        return {"ls": _ls, "get": _get, "put": _put}[asked.command](asked)
+        return {"ls": _ls, "get": _get, "put": _put, "export": _export}[asked.command](asked)
     except OSError as error:
         print(f"commons: {error}", file=sys.stderr)
         return 1
@@ -50,6 +54,13 @@ def _get(asked: argparse.Namespace) -> int:
         target = target / asked.uri.rpartition("/")[2]
     shutil.copyfile(path(asked.uri), target)
     print(target)
+    return 0
+
+
+def _export(asked: argparse.Namespace) -> int:
+    to = Path(asked.to or asked.allocation)
+    files, size = export_all(asked.allocation, to, tell=lambda text: print(text, file=sys.stderr))
+    print(f"{to}\t{files} files\t{size} bytes")
     return 0
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
+LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 RETRIES, PAUSE_S = 4, 0.5
 CONNECT_S, READ_S = 5.0, 60.0
 FRESH_S = 60.0  # how long an answer about files is believed; access is checked by the store at each read in any case
@@ -101,6 +103,8 @@ def manifest(slug: str, version: str = "", *, fresh: bool = False) -> Manifest:
         fetched=now,
         expires=now + said["expires_s"] * 0.8,
     )
+    if said.get("notice"):
+        warnings.warn(said["notice"], stacklevel=2)  # Python shows the same words once
     with _lock:
         _manifests[slug, version] = found
     return found

@@ -27,16 +27,16 @@ def put_file(
     """
     size, digest = source.stat().st_size, _sha256(source)
     asked = {"version": version, "path": path, "size_bytes": size, "sha256": digest}
-    upload = _api("POST", f"/datasets/{slug}/uploads", asked)
+    upload = api("POST", f"/datasets/{slug}/uploads", asked)
     missing = [part for part in upload["parts"] if not part["done"]]
     tell(f"{path}: {len(upload['parts']) - len(missing)} of {len(upload['parts'])} parts have arrived")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for done, _ in enumerate(pool.map(lambda part: _put_part(source, part), missing), start=1):
             tell(f"{path}: sent {done} of {len(missing)} missing parts")
-    upload = _api("POST", f"/dataset-uploads/{upload['id']}/complete")
+    upload = api("POST", f"/dataset-uploads/{upload['id']}/complete")
     while upload["state"] == "checking":
         time.sleep(LOOK_EVERY_S)
-        upload = _api("GET", f"/dataset-uploads/{upload['id']}")
+        upload = api("GET", f"/dataset-uploads/{upload['id']}")
     if upload["state"] != "stored":
         raise portal.CommonsError(upload["error"] or f"The upload is {upload['state']}.")
     tell(f"{path}: checked")
@@ -60,7 +60,12 @@ def _sha256(source: Path) -> str:
     return digest.hexdigest()
 
 
-def _api(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def api(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """
+    A call of the portal's API with the person's token.
+
+    :raises CommonsError: with the portal's reason
+    """
     base, token = os.environ.get("COMMONS_URL"), os.environ.get("COMMONS_API_TOKEN")
     if not base or not token:
         raise portal.CommonsError("Set COMMONS_URL to the portal's address and COMMONS_API_TOKEN to a token of yours.")
