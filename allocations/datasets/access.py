@@ -10,22 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from allocations.projects.models import Allocation
 from portal.core.errors import Refusal
 
-from .models import Access, Dataset, DatasetFile, Version
+from .models import Access, Dataset, DatasetFile, TermsAcceptance, Version
 from .states import A, AccessClass
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A version of a dataset that may be read, and its files."""
+    """A version of a dataset that may be read, and its files. `newer`: one that is read once its terms are accepted."""
 
     dataset: Dataset
     version: Version
     files: list[DatasetFile]
+    newer: Version | None = None
 
 
 class AccessDenied(Refusal):
@@ -110,13 +111,46 @@ def _why_not(rows: dict[str, Access], dataset: Dataset, allocation: Allocation) 
     )
 
 
+def terms_accepted(*, allocation: Allocation, dataset: Dataset) -> int | None:
+    """The number of the newest terms of a registered dataset that a project accepted; None where versions ask for none."""
+    if dataset.access_class != AccessClass.REGISTERED:
+        return None
+    accepted = TermsAcceptance.objects.filter(allocation=allocation, terms__dataset=dataset)
+    return accepted.aggregate(n=Max("terms__number"))["n"] or 0
+
+
+def version_for(*, allocation: Allocation, dataset: Dataset, name: str = "") -> Version:
+    """
+    A published version by name that an allocation may read, or the newest of those.
+
+    :raises AccessDenied: `terms_changed` when it came with terms the project has not accepted
+    :raises Refusal: as `version_find`
+    """
+    accepted = terms_accepted(allocation=allocation, dataset=dataset)
+    found = version_find(dataset=dataset, name=name)
+    if accepted is None or found.terms is None or found.terms.number <= accepted:
+        return found
+    older = dataset.versions.filter(published_at__isnull=False, withdrawn_at__isnull=True)
+    readable = older.filter(Q(terms__isnull=True) | Q(terms__number__lte=accepted)).first()
+    if readable is not None and not name:
+        return readable
+    slug, code = dataset.slug, allocation.code
+    stays = f" Version {readable.name} stays readable: commons://{slug}@{readable.name}/…" if readable else ""
+    raise AccessDenied(
+        "terms_changed",
+        f"Access denied to {slug} version {found.name}: it came with new terms (number {found.terms.number}). Accept them once "
+        f"for {code}, on its page: {page_url(slug)}{stays}",
+        slug=slug,
+    )
+
+
 def version_find(*, dataset: Dataset, name: str = "") -> Version:
     """
     A published version by name, or the newest.
 
     :raises Refusal: `no_such_version` (404) naming those there are; `version_withdrawn` (410)
     """
-    published = dataset.versions.filter(published_at__isnull=False)
+    published = dataset.versions.filter(published_at__isnull=False).select_related("terms")
     if not name:
         newest = published.filter(withdrawn_at__isnull=True).first()
         if newest is None:
@@ -144,8 +178,9 @@ def manifest(*, allocation: Allocation, slug: str, version: str, at: datetime, n
     """
     dataset = dataset_published(slug=slug)
     access_check(allocation=allocation, dataset=dataset, at=at, narrowed=narrowed)
-    found = version_find(dataset=dataset, name=version)
-    return Manifest(dataset, found, list(found.files.all()))
+    found = version_for(allocation=allocation, dataset=dataset, name=version)
+    newest = version_find(dataset=dataset) if not version and dataset.access_class == AccessClass.REGISTERED else found
+    return Manifest(dataset, found, list(found.files.all()), newer=newest if newest.pk != found.pk else None)
 
 
 def manifest_check(*, allocation: Allocation, slug: str, version: str, at: datetime, narrowed: list[str] | None = None) -> None:
@@ -156,7 +191,7 @@ def manifest_check(*, allocation: Allocation, slug: str, version: str, at: datet
     """
     dataset = dataset_published(slug=slug)
     access_check(allocation=allocation, dataset=dataset, at=at, narrowed=narrowed)
-    version_find(dataset=dataset, name=version)
+    version_for(allocation=allocation, dataset=dataset, name=version)
 
 
 def readable_datasets(*, allocation: Allocation, at: datetime, narrowed: list[str] | None = None) -> QuerySet[Dataset]:

@@ -17,7 +17,7 @@ from portal.core.errors import Malformed, NotYours
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
 from . import agreements, downloads, search, selectors, services
-from .access import access_check, dataset_published, page_url, version_find
+from .access import access_check, dataset_published, page_url, terms_accepted, version_find, version_for
 from .models import Access, Agreement, Dataset, DatasetFile, Version
 from .snippets import one_lines
 from .states import AccessClass
@@ -127,7 +127,10 @@ def dataset_files(request: HttpRequest, slug: str, version: str = "", allocation
     dataset = dataset_published(slug=slug)
     found = version_find(dataset=dataset, name=version)
     reader = _reader(user, dataset, allocation)
-    files = [_file_row(dataset, found, file, user, reader, readable=_readable(dataset, reader)) for file in found.files.all()]
+    files = [
+        _file_row(dataset, found, file, user, reader, readable=_readable(dataset, reader, version=found.name))
+        for file in found.files.all()
+    ]
     return {"items": files, "next": None, "version": found.name, "readable_until": now + downloads.LINK_LIFE}
 
 
@@ -292,13 +295,14 @@ def _reader(user: User, dataset: Dataset, code: str) -> Allocation | None:
     return next((a for a in allocations if _readable(dataset, a)), allocations[0] if allocations else None)
 
 
-def _readable(dataset: Dataset, allocation: Allocation | None) -> bool:
+def _readable(dataset: Dataset, allocation: Allocation | None, *, version: str = "") -> bool:
     if dataset.access_class == AccessClass.OPEN:
         return True
     if allocation is None:
         return False
     try:
         access_check(allocation=allocation, dataset=dataset, at=timezone.now())
+        version_for(allocation=allocation, dataset=dataset, name=version)
     except Exception:
         return False
     return True
@@ -368,6 +372,7 @@ def _access_of(dataset: Dataset, allocation: Allocation, access: Access | None) 
     return {
         "allocation": allocation.code,
         "readable": readable,
+        "terms_accepted": terms_accepted(allocation=allocation, dataset=dataset),
         "state": access.state if access else ("granted" if readable else "none"),
         "request": access.pk if access else None,
         "due_on": access.due_on if access else None,

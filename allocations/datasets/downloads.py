@@ -11,7 +11,7 @@ from portal.accounts.models import User
 from portal.core.errors import Refusal
 from portal.objects.door import store
 
-from .access import access_check
+from .access import access_check, version_for
 from .models import DatasetFile
 from .states import AccessClass
 
@@ -44,3 +44,4 @@ def ticket_check(words: str, *, key: str, at: datetime) -> None:
     if user is None or allocation is None or not may_use(user=user, allocation=allocation):
         raise Refusal("not_yours", "This link was made for somebody who may not use it any more.", status=403)
     access_check(allocation=allocation, dataset=dataset, at=at)
+    version_for(allocation=allocation, dataset=dataset, name=file.version.name)

@@ -10,9 +10,9 @@ from portal.accounts.models import Role, User
 from portal.audit import services as audit
 
 from .access import page_url
-from .models import Access, Version
+from .models import Access, Terms, Version
 from .policies import may_review
-from .states import V
+from .states import A, AccessClass, V
 
 
 def to_steward_requested(access: Access, *, at: datetime) -> None:
@@ -58,6 +58,22 @@ def to_applicant_ending(access: Access, *, at: datetime) -> None:
         f"reading goes on while the steward decides: {page_url(access.dataset.slug)}",
         at=at,
     )
+
+
+def to_holders_new_terms(terms: Terms, *, at: datetime) -> None:
+    """A registered dataset has new terms: what is read stays, what comes is read once they are accepted."""
+    held = Access.objects.filter(dataset=terms.dataset, state=A.GRANTED, dataset__access_class=AccessClass.REGISTERED)
+    for access in held.exclude(terms=terms).select_related("dataset", "allocation", "asked_by", "decided_by"):
+        _write(
+            access,
+            access.asked_by,
+            kind="dataset.terms_changed",
+            subject=f"New terms of {access.dataset}",
+            body=f"{access.dataset} has new terms (number {terms.number}). {access.allocation.code} goes on reading the "
+            f"versions it reads now. Versions published from now on can be read once one of its people has accepted the new "
+            f"terms: {page_url(access.dataset.slug)}",
+            at=at,
+        )
 
 
 def to_applicant_awaiting_terms(access: Access, *, at: datetime) -> None:

@@ -126,6 +126,14 @@ class Version(models.Model):
     submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     review_note = models.TextField(blank=True, help_text="why it was returned, or what the reviewer said")
     reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    terms = models.ForeignKey(
+        Terms,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="in force when it was published; who accepted older ones accepts these before reading it",
+    )
     size_bytes = models.BigIntegerField(default=0)
     file_count = models.PositiveIntegerField(default=0)
     rows = models.BigIntegerField(null=True, blank=True)

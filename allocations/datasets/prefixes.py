@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from allocations.projects.models import Allocation
 
 from .access import readable_datasets
-from .models import Access, Dataset, Version
+from .models import Access, Dataset, TermsAcceptance, Version
 from .states import A, AccessClass
 
 ENDED = (A.REVOKED, A.WITHDRAWN, A.EXPIRED)
@@ -48,8 +48,16 @@ def readable_prefixes(*, allocation: Allocation, at: datetime, narrowed: list[st
     granted = set(Access.objects.filter(allocation=allocation, state=A.GRANTED).values_list("dataset_id", flat=True))
     versions: dict[int, list[str]] = {}
     published = Version.objects.filter(dataset__in=rows.order_by().values("pk"), published_at__isnull=False)
-    for dataset_id, name in published.filter(withdrawn_at__isnull=True).order_by("-number").values_list("dataset_id", "name"):
-        versions.setdefault(dataset_id, []).append(name)
+    accepted = dict(
+        TermsAcceptance.objects.filter(allocation=allocation, terms__dataset__in=rows.order_by().values("pk"))
+        .values_list("terms__dataset")
+        .annotate(Max("terms__number"))
+    )
+    asks = {row.pk for row in rows if row.access_class == AccessClass.REGISTERED}  # accept terms anew with a version's
+    current = published.filter(withdrawn_at__isnull=True).order_by("-number")
+    for dataset_id, name, number in current.values_list("dataset_id", "name", "terms__number"):
+        if dataset_id not in asks or number is None or number <= accepted.get(dataset_id, 0):
+            versions.setdefault(dataset_id, []).append(name)
     found = [
         Readable(row.slug, row.pk in granted, tuple(prefix_of(row.slug, name) for name in versions[row.pk]))
         for row in rows

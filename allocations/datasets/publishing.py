@@ -18,7 +18,7 @@ from portal.objects.door import CHUNK_BYTES, store
 from portal.objects.keys import key_check
 from portal.web.registry import registry
 
-from . import search
+from . import letters, search
 from .models import Dataset, DatasetFile, Terms, Version
 from .states import Hand, V, check_version_transition
 
@@ -53,9 +53,13 @@ def dataset_create(*, by: User | None, at: datetime, **values: Any) -> Dataset:
 
 @transaction.atomic
 def terms_publish(*, dataset: Dataset, text: str, by: User | None, at: datetime) -> Terms:
-    """Set a new text of the terms. Who accepted the last one keeps what was granted on it; from now on the new one is shown."""
+    """
+    Set a new text of the terms. Who accepted the last one keeps reading the versions that came with it; versions published from
+    now on come with the new one, and a registered dataset's readers accept it once before they read them.
+    """
     last = dataset.terms.first()
     terms = Terms.objects.create(dataset=dataset, number=last.number + 1 if last else 1, text=text, published_at=at)
+    letters.to_holders_new_terms(terms, at=at)
     audit.event_record(kind="dataset.terms_published", actor=by, about=dataset.about, at=at, terms=terms.number)
     return terms
 
@@ -118,6 +122,7 @@ def version_publish(*, version: Version, by: User | None, at: datetime, hand: Ha
         published_at=at,
         size_bytes=sum(f.size_bytes for f in files),
         file_count=len(files),
+        terms=version.dataset.terms.first(),
         rows=_rows(files),
     )
     if not changed:

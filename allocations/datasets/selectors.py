@@ -15,7 +15,7 @@ from portal.organisations.models import Membership
 from portal.organisations.policies import MAY_APPLY
 
 from . import policies, search
-from .models import Access, Agreement, Dataset, Version
+from .models import Access, Agreement, Dataset, Terms, TermsAcceptance, Version
 from .states import A, AccessClass, V
 
 
@@ -67,6 +67,14 @@ def access_map(*, dataset: Dataset, allocations: list[Allocation]) -> dict[int, 
         if known is None or known.ended_at is not None or row.state == A.GRANTED:
             found[row.allocation_id] = row
     return found
+
+
+def accepted_older(*, dataset: Dataset, terms: Terms | None, rows: list[tuple[Allocation, Access | None]]) -> list[Allocation]:
+    """Of allocations that read a registered dataset, those that accepted older terms than it has now."""
+    if terms is None or dataset.access_class != AccessClass.REGISTERED:
+        return []
+    accepted = set(TermsAcceptance.objects.filter(terms=terms).values_list("allocation_id", flat=True)) if rows else set()
+    return [a for a, access in rows if access is not None and access.state == A.GRANTED and a.pk not in accepted]
 
 
 def pending(*, dataset: Dataset, allocations: list[Allocation]) -> dict[int, Access]:

@@ -20,7 +20,7 @@ from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
 
 from . import agreements, downloads, exports, policies, search, selectors, services, use
-from .access import AccessDenied, access_check, dataset_published, version_find
+from .access import AccessDenied, access_check, dataset_published, version_find, version_for
 from .croissant import croissant
 from .duo import duo_findings, excludes_enterprises
 from .forms import AcceptForm, RequestForm
@@ -91,8 +91,9 @@ def _page_context(
     waits = (A.REQUESTED,) if dataset.access_class == AccessClass.CONTROLLED else (A.REQUESTED, A.GRANTED)
     lacking = [a for a, access in rows if access is None or access.state not in waits]
     pending = selectors.pending(dataset=dataset, allocations=allocations)
-    lacking = [a for a in lacking if a.pk not in pending]
     terms = dataset.terms.first()
+    asked_again = selectors.accepted_older(dataset=dataset, terms=terms, rows=rows)
+    lacking = [a for a in lacking if a.pk not in pending] + asked_again
     open_ = dataset.access_class == AccessClass.OPEN
     may_read = open_ or any(access is not None and access.state == A.GRANTED for _, access in rows)
     return {
@@ -107,6 +108,7 @@ def _page_context(
         "terms": terms,
         "rows": rows,
         "pending": pending,
+        "asked_again": asked_again,
         "renewing": any(access is not None and access.state == A.GRANTED for _, access in rows),
         "duo": duo_findings(dataset.duo_codes),
         "excluded": excludes_enterprises(dataset.duo_codes),
@@ -285,6 +287,7 @@ def download(request: HttpRequest, slug: str, path: str) -> HttpResponse:
     for allocation in selectors.usable_allocations(user=user):
         try:
             access_check(allocation=allocation, dataset=dataset, at=now)
+            version_for(allocation=allocation, dataset=dataset, name=version.name)
         except AccessDenied as no:
             refusal = no
         else:

@@ -45,6 +45,7 @@ def dataset_for_bearer(*, bearer: Bearer, slug: str, version: str, at: datetime)
         "licence": found.dataset.licence,
         "citation": found.dataset.citation,
         "page": access.page_url(slug),
+        "notice": _newer(found),
         "expires_s": int(LINK_LIFE.total_seconds()),
         "files": [
             {
@@ -58,6 +59,17 @@ def dataset_for_bearer(*, bearer: Bearer, slug: str, version: str, at: datetime)
             for file in found.files
         ],
     }
+
+
+def _newer(found: access.Manifest) -> str:
+    """What a person should know of the version they get; "" when it is the newest."""
+    if found.newer is None:
+        return ""
+    slug = found.dataset.slug
+    return (
+        f"{slug}: you read version {found.version.name}. Version {found.newer.name} came with new terms; accept them once, on "
+        f"its page: {access.page_url(slug)}"
+    )
 
 
 def datasets_for_session(session: Session, *, at: datetime) -> list[Dataset]:

@@ -203,6 +203,7 @@ class Migration(migrations.Migration):
                 ('dataset', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='datasets.dataset')),
                 ('reviewed_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('submitted_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('terms', models.ForeignKey(blank=True, help_text='in force when it was published; who accepted older ones accepts these before reading it', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='datasets.terms')),
             ],
             options={
                 'ordering': ['-number'],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from allocations.datasets import access, publishing, services
+from allocations.datasets import access, downloads, prefixes, publishing, services
 from allocations.datasets.models import Access, Dataset, DatasetFile, Version
 from allocations.datasets.states import (
     TRANSITIONS,
@@ -83,6 +83,68 @@ def test_a_registered_dataset_is_read_once_its_terms_are_accepted_by_one_of_the_
     assert read(library, "sea", allocation=library.rivals) == "terms_not_accepted"
     again = services.terms_accept(dataset=get("sea"), by=library.founder, at=library.now, allocations=[library.allocation])
     assert [row.pk for row in again] == [row.pk for row in rows]
+
+
+def test_new_terms_ask_holders_again_for_new_versions_only(library: Library) -> None:
+    """Once per terms: what was accepted goes on being read; a version that came with new terms waits for their acceptance."""
+    for allocation, by in ((library.allocation, library.founder), (library.rivals, library.rival)):
+        services.terms_accept(dataset=get("sea"), by=by, at=library.now, allocations=[allocation])
+    terms = publishing.terms_publish(dataset=get("sea"), text="Be kinder.", by=None, at=library.now)
+    assert read(library, "sea") == "1", "new terms alone change nothing for what is read"
+    assert "New terms of Sea" in library.letters(library.founder)
+    library.version(get("sea"), "2")
+    assert read(library, "sea") == "1", "the newest that was accepted"
+    assert read(library, "sea", version="1") == "1"
+    assert read(library, "sea", version="2") == "terms_changed"
+    found = access.manifest(allocation=library.allocation, slug="sea", version="", at=library.now)
+    assert found.newer is not None
+    assert found.newer.name == "2"
+    with pytest.raises(access.AccessDenied) as refusal:
+        access.manifest(allocation=library.allocation, slug="sea", version="2", at=library.now)
+    for words in ("new terms (number 2)", library.allocation.code, "/datasets/sea/", "commons://sea@1/"):
+        assert words in refusal.value.message
+    reach = {row.slug: row.prefixes for row in prefixes.readable_prefixes(allocation=library.allocation, at=library.now)}
+    assert reach["sea"] == ("datasets/sea/1/",)
+
+    # The page was opened before the terms changed: the click accepts nothing.
+    with pytest.raises(Refusal) as stale:
+        services.terms_accept(
+            dataset=get("sea"), by=library.founder, at=library.now, allocations=[library.allocation], terms_number=1
+        )
+    assert stale.value.code == "terms_changed"
+    assert read(library, "sea", version="2") == "terms_changed"
+
+    for _ in range(2):
+        services.terms_accept(
+            dataset=get("sea"),
+            by=library.colleague,
+            at=library.now,
+            allocations=[library.allocation],
+            terms_number=terms.number,
+        )
+    assert read(library, "sea") == read(library, "sea", version="2") == "2"
+    assert access.manifest(allocation=library.allocation, slug="sea", version="", at=library.now).newer is None
+    assert read(library, "sea", allocation=library.rivals, version="2") == "terms_changed", "each project for itself"
+    reach = {row.slug: row.prefixes for row in prefixes.readable_prefixes(allocation=library.allocation, at=library.now)}
+    assert reach["sea"] == ("datasets/sea/2/", "datasets/sea/1/")
+
+
+def test_links_of_a_version_under_new_terms_are_refused_too(library: Library) -> None:
+    services.terms_accept(dataset=get("sea"), by=library.founder, at=library.now, allocations=[library.allocation])
+    publishing.terms_publish(dataset=get("sea"), text="Be kinder.", by=None, at=library.now)
+    library.version(get("sea"), "2")
+    words = f"{library.founder.pk}-{library.allocation.pk}"
+    downloads.ticket_check(words, key="datasets/sea/1/table.csv", at=library.now)
+    with pytest.raises(access.AccessDenied) as refusal:
+        downloads.ticket_check(words, key="datasets/sea/2/table.csv", at=library.now)
+    assert refusal.value.code == "terms_changed"
+
+
+def test_who_accepts_first_now_reads_every_version(library: Library) -> None:
+    publishing.terms_publish(dataset=get("sea"), text="Be kinder.", by=None, at=library.now)
+    library.version(get("sea"), "2")
+    services.terms_accept(dataset=get("sea"), by=library.founder, at=library.now, allocations=[library.allocation])
+    assert [read(library, "sea", version=name) for name in ("", "1", "2")] == ["2", "1", "2"]
 
 
 def test_terms_that_changed_between_page_and_click_accept_nothing(library: Library) -> None:

@@ -149,6 +149,24 @@ def test_preview_only_where_the_owner_made_it_public(library: Library) -> None:
     assert files["items"][0]["url"] is None
 
 
+def test_the_page_and_the_api_ask_holders_of_older_terms_again(library: Library) -> None:
+    sea, founder = Dataset.objects.get(slug="sea"), browser(library.founder)
+    founder.post("/datasets/sea/ask/", {"allocation": library.allocation.code, "terms": "1"})
+    assert "The terms have changed" not in founder.get("/datasets/sea/").content.decode()
+    publishing.terms_publish(dataset=sea, text="Be kinder.", by=None, at=library.now)
+    library.version(sea, "2")
+    page = founder.get("/datasets/sea/").content.decode()
+    assert "The terms have changed" in page
+    assert re.search(r'name="terms" value="2"', page)
+    assert founder.get("/datasets/sea/files/table.csv?version=2").status_code == 403
+    assert founder.get("/datasets/sea/files/table.csv?version=1").status_code == 302
+    stale = founder.post("/datasets/sea/ask/", {"allocation": library.allocation.code, "terms": "1"})
+    assert stale.status_code == 409
+    assert "Nothing was accepted" in stale.content.decode()
+    done = founder.post("/datasets/sea/ask/", {"allocation": library.allocation.code, "terms": "2"}, follow=True)
+    assert "The terms have changed" not in done.content.decode()
+
+
 def test_one_click_accepts_the_terms_and_the_page_says_so(library: Library) -> None:
     client = browser(library.founder)
     page = client.get("/datasets/sea/").content.decode()
