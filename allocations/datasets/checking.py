@@ -25,7 +25,8 @@ from django.db.models import F
 
 from portal.objects.door import NoSuchObject, store
 
-from . import contributing
+from . import uploading
+from .malware import Malware, scan
 from .models import DatasetFile, Upload
 from .publishing import media_type
 from .sniffing import NotAsNamed, sniff
@@ -46,7 +47,7 @@ def uploads_due(*, at: datetime) -> None:
     """Check what waits, give up what nobody went on with."""
     stored_repair()
     for upload in Upload.objects.filter(state=U.RECEIVING, due_at__lte=at).select_related("version__dataset")[:50]:
-        contributing.upload_give_up(upload=upload, by=None, at=at)
+        uploading.upload_give_up(upload=upload, by=None, at=at)
     for pk in Upload.objects.filter(state=U.CHECKING, due_at__lte=at).values_list("pk", flat=True)[:5]:
         upload_check(upload_id=pk, at=at)
 
@@ -88,7 +89,10 @@ def _check(upload: Upload) -> None:
                 kind = sniff(file, path=upload.path, size=found.size)
             except NotAsNamed as wrong:
                 raise Refused(str(wrong)) from None
-        notes = [f"it is {kind}", _scan(path)]
+        try:
+            notes = [f"it is {kind}", scan(path)]
+        except Malware as found:
+            raise Refused(f"A malware scanner stopped it: {found}") from None
         facts = table_look(path, upload.path)
     _keep(upload, digest, [*notes, *facts.pop("notes", [])], facts)
 
@@ -103,17 +107,6 @@ def _digest(path: Path, upload: Upload) -> str:
                 Upload.objects.filter(pk=upload.pk).update(checked_bytes=told)
     Upload.objects.filter(pk=upload.pk).update(checked_bytes=upload.size_bytes)
     return digest.hexdigest()
-
-
-def _scan(path: Path) -> str:
-    """Ask clamav where it is installed."""
-    program = shutil.which("clamdscan") or shutil.which("clamscan")
-    if program is None:
-        return "not scanned for malware: no scanner is installed here"
-    done = subprocess.run([program, "--no-summary", str(path)], capture_output=True, text=True, timeout=3600, check=False)
-    if done.returncode == 1:
-        raise Refused(f"A malware scanner stopped it: {done.stdout.rpartition(':')[2].strip()[:200]}")
-    return "scanned for malware: nothing found" if done.returncode == 0 else "the malware scanner failed"
 
 
 def table_look(path: Path, name: str) -> dict[str, Any]:

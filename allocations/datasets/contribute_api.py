@@ -11,7 +11,7 @@ from portal.api.root import caller
 from portal.core.errors import NotYours
 from portal.organisations.selectors import organisation_get_for_user
 
-from . import contributing, policies
+from . import handing_in, offering, policies, uploading
 from .api import router  # one router: a path that several methods share lives in one place
 from .models import Dataset, Upload, Version
 
@@ -106,7 +106,7 @@ def dataset_create(request: HttpRequest, body: DatasetIn) -> Status[Any]:
     said = body.dict()
     organisation = organisation_get_for_user(user=caller(request), pk=said.pop("organisation"))
     said = {key: value for key, value in said.items() if value is not None}
-    dataset = contributing.dataset_offer(organisation=organisation, by=caller(request), at=timezone.now(), **said)
+    dataset = offering.dataset_offer(organisation=organisation, by=caller(request), at=timezone.now(), **said)
     return Status(201, _dataset_row(dataset))
 
 
@@ -114,14 +114,14 @@ def dataset_create(request: HttpRequest, body: DatasetIn) -> Status[Any]:
 def dataset_patch(request: HttpRequest, slug: str, body: DatasetPatch) -> dict[str, Any]:
     """Change what a dataset of yours says of itself."""
     said = {key: value for key, value in body.dict(exclude_unset=True).items() if value is not None}
-    changed = contributing.dataset_edit(dataset=_dataset(caller(request), slug), by=caller(request), at=timezone.now(), **said)
+    changed = offering.dataset_edit(dataset=_dataset(caller(request), slug), by=caller(request), at=timezone.now(), **said)
     return _dataset_row(changed)
 
 
 @router.post("/datasets/{slug}/versions", response={201: dict[str, Any]})
 def version_create(request: HttpRequest, slug: str, body: VersionIn) -> Status[Any]:
     """Begin a version."""
-    version = contributing.version_begin(
+    version = handing_in.version_begin(
         dataset=_dataset(caller(request), slug), name=body.version, notes=body.notes, by=caller(request), at=timezone.now()
     )
     return Status(201, _version_row(version))
@@ -143,7 +143,7 @@ def version_get(request: HttpRequest, slug: str, name: str) -> dict[str, Any]:
 def upload_create(request: HttpRequest, slug: str, body: UploadIn) -> Status[Any]:
     """Begin, or go on with, an upload. PUT each part that has a `url` there, then complete it."""
     version = _version(caller(request), slug, body.version)
-    upload = contributing.upload_begin(
+    upload = uploading.upload_begin(
         version=version, path=body.path, size_bytes=body.size_bytes, sha256=body.sha256, by=caller(request), at=timezone.now()
     )
     return Status(201, upload_row(upload))
@@ -159,16 +159,14 @@ def upload_get(request: HttpRequest, pk: int) -> dict[str, Any]:
 def upload_complete(request: HttpRequest, pk: int) -> dict[str, Any]:
     """All parts have arrived: check the file. Read the upload until its state is `stored` or `refused`."""
     upload = _upload(caller(request), pk)
-    return upload_row(contributing.upload_complete(upload=upload, by=caller(request), at=timezone.now()))
+    return upload_row(uploading.upload_complete(upload=upload, by=caller(request), at=timezone.now()))
 
 
 @router.post("/datasets/{slug}/versions/{name}/submit")
 def version_submit(request: HttpRequest, slug: str, name: str, body: SubmitIn) -> dict[str, Any]:
     """Hand a version in for review."""
     version = _version(caller(request), slug, name)
-    return _version_row(
-        contributing.version_submit(version=version, personal=body.dict(), by=caller(request), at=timezone.now())
-    )
+    return _version_row(handing_in.version_submit(version=version, personal=body.dict(), by=caller(request), at=timezone.now()))
 
 
 @router.post("/datasets/{slug}/versions/{name}/review")
@@ -177,7 +175,7 @@ def version_review(request: HttpRequest, slug: str, name: str, body: ReviewIn) -
     version = Version.objects.select_related("dataset", "submitted_by").filter(dataset__slug=slug, name=name).first()
     if version is None:
         raise NotYours("version")
-    done = contributing.version_review(
+    done = handing_in.version_review(
         version=version, outcome=body.outcome, note=body.note, by=caller(request), at=timezone.now()
     )
     return _version_row(done)
@@ -191,7 +189,7 @@ def version_withdraw(request: HttpRequest, slug: str, name: str, body: ReasonIn)
     )
     if version is None:
         raise NotYours("version")
-    contributing.withdraw(dataset=version.dataset, version=version, reason=body.reason, by=caller(request), at=timezone.now())
+    handing_in.withdraw(dataset=version.dataset, version=version, reason=body.reason, by=caller(request), at=timezone.now())
     version.refresh_from_db()
     return _version_row(version)
 
@@ -202,7 +200,7 @@ def dataset_withdraw(request: HttpRequest, slug: str, body: ReasonIn) -> dict[st
     dataset = Dataset.objects.filter(slug=slug, published_at__isnull=False).first()
     if dataset is None:
         raise NotYours("dataset")
-    contributing.withdraw(dataset=dataset, version=None, reason=body.reason, by=caller(request), at=timezone.now())
+    handing_in.withdraw(dataset=dataset, version=None, reason=body.reason, by=caller(request), at=timezone.now())
     dataset.refresh_from_db()
     return _dataset_row(dataset)
 
@@ -240,7 +238,7 @@ def upload_row(upload: Upload) -> dict[str, Any]:
         "state": upload.state,
         "size_bytes": upload.size_bytes,
         "part_bytes": upload.part_bytes,
-        "parts": contributing.upload_parts(upload=upload, at=timezone.now()),
+        "parts": uploading.upload_parts(upload=upload, at=timezone.now()),
         "checked_bytes": upload.checked_bytes,
         "error": upload.error or None,
         "notes": upload.notes,

@@ -7,7 +7,7 @@ from django import forms
 from portal.organisations.forms import country_choices
 from portal.organisations.models import Organisation
 
-from .contributing import PERSONAL_QUESTIONS
+from .handing_in import PERSONAL_QUESTIONS
 from .states import CLASS_BADGES, AccessClass
 
 LICENCES = [

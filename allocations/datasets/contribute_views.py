@@ -15,10 +15,11 @@ from portal.core.errors import Malformed, NotYours, Refusal
 from portal.organisations.models import OrgRole
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
-from . import contributing, croissant_read, direct, policies
+from . import croissant_read, direct, handing_in, offering, policies, uploading
 from .contribute_forms import DatasetForm, FileForm, OfferForm, PersonalForm, ReviewForm, VersionForm, WithdrawForm
-from .contributing import EDITABLE, PERSONAL_QUESTIONS
+from .handing_in import PERSONAL_QUESTIONS
 from .models import Dataset, Version
+from .offering import EDITABLE
 from .states import U, V
 
 
@@ -39,7 +40,7 @@ def offer(request: HttpRequest) -> HttpResponse:
         said = {key: value for key, value in form.cleaned_data.items() if key != "croissant"}
         organisation = organisation_get_for_user(user=user, pk=int(said.pop("organisation")))
         try:
-            dataset = contributing.dataset_offer(organisation=organisation, by=user, at=timezone.now(), **said)
+            dataset = offering.dataset_offer(organisation=organisation, by=user, at=timezone.now(), **said)
         except Refusal as refusal:
             _tell(form, refusal)
         else:
@@ -82,7 +83,7 @@ def manage(request: HttpRequest, slug: str) -> HttpResponse:
             "personal_form": PersonalForm(),
             "withdraw_form": WithdrawForm(auto_id="withdraw_%s"),
             "terms": dataset.terms.first(),
-            "part_bytes": contributing.PART_BYTES,
+            "part_bytes": uploading.PART_BYTES,
         },
     )
 
@@ -98,7 +99,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     form = DatasetForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            contributing.dataset_edit(dataset=dataset, by=user, at=timezone.now(), **form.cleaned_data)
+            offering.dataset_edit(dataset=dataset, by=user, at=timezone.now(), **form.cleaned_data)
         except Refusal as refusal:
             _tell(form, refusal)
         else:
@@ -114,7 +115,7 @@ def version_new(request: HttpRequest, slug: str) -> HttpResponse:
     user: Any = request.user
     dataset, form = _kept(user, slug), VersionForm(request.POST)
     if form.is_valid():
-        _do(request, "Begun. Add its files.", contributing.version_begin, dataset=dataset, **form.cleaned_data)
+        _do(request, "Begun. Add its files.", handing_in.version_begin, dataset=dataset, **form.cleaned_data)
     return redirect("datasets:manage", slug=slug)
 
 
@@ -141,10 +142,10 @@ def file_remove(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     version = _version(user, slug, name)
     path = request.POST.get("path", "")
     for upload in version.uploads.filter(path=path, state=U.RECEIVING):
-        contributing.upload_give_up(upload=upload, by=user, at=timezone.now())
+        uploading.upload_give_up(upload=upload, by=user, at=timezone.now())
     version.uploads.filter(path=path, state=U.REFUSED).update(state=U.ABANDONED)
     try:
-        contributing.file_remove(version=version, path=path, by=user)
+        uploading.file_remove(version=version, path=path, by=user)
     except Refusal as refusal:
         messages.error(request, refusal.message)
     return redirect("datasets:manage", slug=slug)
@@ -157,13 +158,13 @@ def submit(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     user: Any = request.user
     version = _version(user, slug, name)
     if request.POST.get("go") == "back":
-        _do(request, "Taken back.", contributing.version_take_back, version=version)
+        _do(request, "Taken back.", handing_in.version_take_back, version=version)
     else:
         said = {key: request.POST.get(key, "") for key in (*dict(PERSONAL_QUESTIONS), "note")}
         _do(
             request,
             "Handed in. A data steward looks at it; you get a mail.",
-            contributing.version_submit,
+            handing_in.version_submit,
             version=version,
             personal=said,
         )
@@ -182,7 +183,7 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     if name and version is None:
         raise NotYours("version")
     reason = request.POST.get("reason", "")
-    _do(request, "Withdrawn.", contributing.withdraw, dataset=dataset, version=version, reason=reason)
+    _do(request, "Withdrawn.", handing_in.withdraw, dataset=dataset, version=version, reason=reason)
     return redirect("datasets:detail", slug=slug)
 
 
@@ -201,7 +202,7 @@ def review(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     form = ReviewForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            contributing.version_review(version=version, by=user, at=timezone.now(), **form.cleaned_data)
+            handing_in.version_review(version=version, by=user, at=timezone.now(), **form.cleaned_data)
         except Refusal as refusal:
             _tell(form, refusal)
         else:

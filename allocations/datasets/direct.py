@@ -11,7 +11,7 @@ from portal.core.enqueue import enqueue
 from portal.core.errors import Malformed
 from portal.objects.door import store
 
-from . import contributing
+from . import uploading
 from .models import Upload, Version
 from .states import U
 
@@ -27,7 +27,7 @@ def upload_whole(*, version: Version, path: str, file: Any, by: User, at: dateti
     """
     if file.size > SIZE_MAX:
         raise Malformed("Larger than 200 MB: use a browser with JavaScript, or `commons put`.", field="file")
-    upload = contributing.upload_begin(version=version, path=path, size_bytes=file.size, by=by, at=at)
+    upload = uploading.upload_begin(version=version, path=path, size_bytes=file.size, by=by, at=at)
     store().put(upload.key, file)
     store().upload_abort(upload.key, upload=upload.store_upload)  # nothing came in parts; completing finds the whole object
     if Upload.objects.filter(pk=upload.pk, state=U.RECEIVING).update(state=U.CHECKING, due_at=at):

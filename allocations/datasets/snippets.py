@@ -15,7 +15,6 @@ def one_lines(dataset: Dataset, version: Version, files: list[DatasetFile]) -> l
     if table is None:
         return [("Python", f'commons.open_dataset("{dataset.slug}").path("{files[0].path}")')] if files else []
     verb = "read_parquet" if table.path.endswith(".parquet") else "read_csv"
-    in_r = "arrow::read_parquet" if verb == "read_parquet" else "read.csv"
     where = f"{base}/{table.path}"
     parts = next((f.path.rpartition("/")[0] for f in files if "/" in f.path and f.path.endswith(".parquet")), "")
     many = f"{base}/{parts}/*.parquet" if parts else where
@@ -24,12 +23,15 @@ def one_lines(dataset: Dataset, version: Version, files: list[DatasetFile]) -> l
         ("Dask", f'dd.{"read_parquet" if parts else verb}("{many}")'),
         ("polars", f'pl.{verb}(commons.path("{where}"))'),
         ("Terminal", f"commons get {where}"),
-        ("R", f'# first, in a terminal: commons get {where}\n{in_r}("{_name(table.path)}")'),
+        ("R", _in_r(base, next((f for f in files if f.path.endswith(".csv")), table))),
     ]
     if verb == "read_parquet":
         lines.insert(2, ("pyarrow", f'pq.read_table("fsspec+{where}")'))
     return lines
 
 
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+def _in_r(base: str, table: DatasetFile) -> str:
+    """R reads a file on disk: CSV as it is, Parquet with a package of its own."""
+    name = table.path.rpartition("/")[2]
+    read = f'read.csv("{name}")' if name.endswith(".csv") else f'arrow::read_parquet("{name}")  # install.packages("arrow")'
+    return f"# first, in a terminal: commons get {base}/{table.path}\n{read}"

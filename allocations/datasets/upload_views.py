@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from portal.core.errors import Malformed, NotYours, Refusal
 
-from . import contributing, policies
+from . import policies, uploading
 from .contribute_api import upload_row
 from .models import Upload, Version
 
@@ -44,7 +44,7 @@ def begin(request: HttpRequest, slug: str, name: str) -> dict[str, Any]:
         path, size = str(said["path"]), int(said["size_bytes"])
     except (ValueError, KeyError, TypeError):
         raise Malformed("Say path and size_bytes.") from None
-    return upload_row(contributing.upload_begin(version=version, path=path, size_bytes=size, by=user, at=timezone.now()))
+    return upload_row(uploading.upload_begin(version=version, path=path, size_bytes=size, by=user, at=timezone.now()))
 
 
 @require_GET
@@ -59,7 +59,7 @@ def look(request: HttpRequest, pk: int) -> dict[str, Any]:
 def complete(request: HttpRequest, pk: int) -> dict[str, Any]:
     """All parts have arrived."""
     user: Any = request.user
-    return upload_row(contributing.upload_complete(upload=_upload(request, pk), by=user, at=timezone.now()))
+    return upload_row(uploading.upload_complete(upload=_upload(request, pk), by=user, at=timezone.now()))
 
 
 def _upload(request: HttpRequest, pk: int) -> Upload:

@@ -48,6 +48,7 @@ class Environment(BaseSettings):
     objects_credential_s: int = Field(default=3600, ge=1800, le=3600)
     objects_ca: Path | None = None
     objects_log: Path | None = None
+    malware_database: Path | None = None  # signatures for clamscan, where its daemon is not used
     # What a project keeps: the quota it begins with, what costs nothing, and the price of the rest in credits.
     storage_quota_gib: int = Field(default=100, ge=1, le=1_000_000)
     storage_free_gib: int = Field(default=10, ge=0, le=1_000_000)

@@ -252,6 +252,7 @@ OBJECTS_CREDENTIAL_S = ENV.objects_credential_s
 OBJECTS_CA = str(ENV.objects_ca or "")
 OBJECTS_LOG = str(ENV.objects_log or "")  # the store's log of operations, where this machine can read it
 
+MALWARE_DATABASE = str(ENV.malware_database or "")
 STORAGE_QUOTA_BYTES, STORAGE_FREE_BYTES = ENV.storage_quota_gib * 2**30, ENV.storage_free_gib * 2**30
 STORAGE_GIB_HOUR = int(ENV.storage_gib_hour * 1_000_000)  # micro-credits
 

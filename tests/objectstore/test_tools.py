@@ -5,6 +5,7 @@ and that nothing fails when keys run out in the middle.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import textwrap
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from allocations.datasets.models import Dataset
+from allocations.datasets.snippets import one_lines
 from notebooks_svc.storage import denials
 from tests.support.objectstore import ObjectStore
 from tests.support.up import environments_ready
@@ -274,3 +277,36 @@ def test_over_tls_with_a_certificate_of_its_own(tables: Ground, objectstore: Obj
     """
     out = tables.run(script(tables, code), env)
     assert out == {"boto3": True, "put": True, "pandas": ROWS, "dask": ROWS, "pyarrow": ROWS, "written": 1, "refused": True}
+
+
+PRELUDE = "import commons, dask.dataframe as dd, pandas as pd, polars as pl, pyarrow.parquet as pq; print(len("
+
+
+@pytest.mark.parametrize("slug", ["numbers", "air"])
+def test_the_lines_on_a_datasets_page_run_as_they_stand(tables: Ground, slug: str) -> None:
+    """Each tool's line, copied from the page: Parquet and CSV, in Python, a terminal and, where it is installed, R."""
+    tables.dataset("air", "open")
+    dataset = Dataset.objects.get(slug=slug)
+    version = dataset.versions.get()
+    lines = dict(one_lines(dataset, version, list(version.files.all())))
+    env = tables.env(tables.session())
+    python = environments_ready() / "base" / "bin" / "python"
+    rows = ROWS if slug == "numbers" else 2
+    tools = {"pandas", "Dask", "polars"} | ({"pyarrow"} if slug == "numbers" else set())
+    assert set(lines) == tools | {"Terminal", "R"}
+    for tool in sorted(tools):
+        assert _said([str(python), "-c", f"{PRELUDE}{lines[tool]}))"], env, tables.home) == str(rows), tool
+    file = version.files.get()
+    assert _said(["sh", "-c", lines["Terminal"]], env, tables.home) == file.path
+    assert (tables.home / file.path).stat().st_size == file.size_bytes
+    if slug == "air" and shutil.which("Rscript"):
+        (tables.home / file.path).unlink()
+        comment, read = lines["R"].splitlines()
+        _said(["sh", "-c", comment.rpartition(": ")[2]], env, tables.home)
+        assert _said(["Rscript", "--vanilla", "-e", f"cat(nrow({read}))"], env, tables.home) == str(rows)
+
+
+def _said(argv: list[str], env: dict[str, str], folder: Path) -> str:
+    done = subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()

@@ -68,7 +68,7 @@ def library(db: None, now: datetime, tmp_path: Any, monkeypatch: pytest.MonkeyPa
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # no collected files are needed
     monkeypatch.setattr(settings, "STORAGES", {**settings.STORAGES, "staticfiles": plain})
     store = FilesystemStore(tmp_path / "objects", settings.FILES_URL)
-    for module in ("publishing", "downloads", "agreements", "contributing", "checking", "direct"):
+    for module in ("publishing", "downloads", "agreements", "uploading", "checking", "direct"):
         monkeypatch.setattr(f"allocations.datasets.{module}.store", lambda: store)
     assert door.store is not None
     monkeypatch.setattr("django.utils.timezone.now", lambda: now)

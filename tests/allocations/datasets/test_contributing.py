@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, transaction
 
-from allocations.datasets import checking, contributing, croissant_read, direct, sniffing
+from allocations.datasets import checking, croissant_read, direct, handing_in, offering, sniffing, uploading
 from allocations.datasets.models import Dataset, Upload, Version
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.objects.door import Store
@@ -45,35 +45,35 @@ def offer(library: Library, **changes: Any) -> Dataset:
         "at": library.now,
         **FACTS,
     }
-    return contributing.dataset_offer(**{**values, **changes})
+    return offering.dataset_offer(**{**values, **changes})
 
 
 def begin(library: Library, dataset: Dataset, name: str = "1") -> Version:
-    return contributing.version_begin(dataset=dataset, name=name, notes="", by=library.founder, at=library.now)
+    return handing_in.version_begin(dataset=dataset, name=name, notes="", by=library.founder, at=library.now)
 
 
 def send(
     library: Library, version: Version, path: str = "yield.csv", body: bytes = CSV, *, sha256: str = "", parts: Any = None
 ) -> Upload:
     """Upload a file as a browser would; with `parts` only those, and nothing is completed."""
-    upload = contributing.upload_begin(
+    upload = uploading.upload_begin(
         version=version, path=path, size_bytes=len(body), sha256=sha256, by=library.founder, at=library.now
     )
-    for part in contributing.upload_parts(upload=upload, at=library.now):
+    for part in uploading.upload_parts(upload=upload, at=library.now):
         if not part["done"] and (parts is None or part["number"] in parts):
             piece = body[part["offset"] : part["offset"] + part["size"]]
-            keeper: Any = contributing.store()
+            keeper: Any = uploading.store()
             keeper.upload_put(upload=upload.store_upload, number=part["number"], source=io.BytesIO(piece), size=len(piece))
     if parts is not None:
         return upload
-    contributing.upload_complete(upload=upload, by=library.founder, at=library.now)
+    uploading.upload_complete(upload=upload, by=library.founder, at=library.now)
     checking.uploads_due(at=library.now)
     upload.refresh_from_db()
     return upload
 
 
 def stored() -> Store:
-    return contributing.store()
+    return uploading.store()
 
 
 def test_from_an_offer_to_a_published_version_that_others_read(library: Library) -> None:
@@ -87,11 +87,11 @@ def test_from_an_offer_to_a_published_version_that_others_read(library: Library)
     assert stored().open(file.key).read() == CSV
     assert [found.key for found in stored().list("incoming/")] == []
 
-    contributing.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
+    handing_in.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
     assert library.letters(library.steward) == ["To review: Solar yield version 1"]
     with pytest.raises(NotAllowed):
-        contributing.version_review(version=version, outcome="publish", note="", by=library.founder, at=library.now)
-    contributing.version_review(version=version, outcome="publish", note="Nice.", by=library.steward, at=library.now)
+        handing_in.version_review(version=version, outcome="publish", note="", by=library.founder, at=library.now)
+    handing_in.version_review(version=version, outcome="publish", note="Nice.", by=library.steward, at=library.now)
     assert read(library, "solar", allocation=library.rivals) == "1"
     assert library.letters(library.founder) == ["Solar yield version 1 is published"]
     assert Dataset.objects.get(slug="solar").formats == ",csv,"
@@ -100,13 +100,13 @@ def test_from_an_offer_to_a_published_version_that_others_read(library: Library)
 def test_a_returned_version_comes_back_with_what_to_change(library: Library) -> None:
     version = begin(library, offer(library))
     send(library, version)
-    contributing.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
+    handing_in.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
     with pytest.raises(Refusal) as refusal:
         send(library, version, "more.csv")
     assert refusal.value.code == "version_closed"
     with pytest.raises(Malformed):
-        contributing.version_review(version=version, outcome="return", note="", by=library.steward, at=library.now)
-    contributing.version_review(version=version, outcome="return", note="Say the unit.", by=library.steward, at=library.now)
+        handing_in.version_review(version=version, outcome="return", note="", by=library.steward, at=library.now)
+    handing_in.version_review(version=version, outcome="return", note="Say the unit.", by=library.steward, at=library.now)
     version.refresh_from_db()
     assert (version.state, version.review_note) == ("draft", "Say the unit.")
     assert library.letters(library.founder) == ["Solar yield version 1 came back to you"]
@@ -116,17 +116,15 @@ def test_a_returned_version_comes_back_with_what_to_change(library: Library) -> 
 def test_an_upload_goes_on_after_a_lost_line_and_sends_only_what_is_missing(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contributing, "PART_BYTES", 10)
+    monkeypatch.setattr(uploading, "PART_BYTES", 10)
     version = begin(library, offer(library))
     cut = send(library, version, parts=[1, 3])
     with pytest.raises(Refusal) as refusal:
-        contributing.upload_complete(upload=cut, by=library.founder, at=library.now)
+        uploading.upload_complete(upload=cut, by=library.founder, at=library.now)
     assert (refusal.value.code, refusal.value.facts["parts"]) == ("parts_missing", [2])
-    again = contributing.upload_begin(
-        version=version, path="yield.csv", size_bytes=len(CSV), by=library.founder, at=library.now
-    )
+    again = uploading.upload_begin(version=version, path="yield.csv", size_bytes=len(CSV), by=library.founder, at=library.now)
     assert again.pk == cut.pk
-    assert [part["number"] for part in contributing.upload_parts(upload=again, at=library.now) if not part["done"]] == [2]
+    assert [part["number"] for part in uploading.upload_parts(upload=again, at=library.now) if not part["done"]] == [2]
     assert send(library, version).state == "stored"
     assert stored().open(version.files.get().key).read() == CSV
 
@@ -172,7 +170,7 @@ def test_what_is_not_what_it_says_is_refused_with_the_reason(library: Library, p
     assert not version.files.exists()
     assert list(stored().list("incoming/")) == []
     with pytest.raises(Refusal) as refusal:
-        contributing.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
+        handing_in.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
     assert refusal.value.code == "version_empty"
 
 
@@ -189,9 +187,9 @@ def test_a_name_that_plays_tricks_or_an_empty_file_begins_no_upload(library: Lib
     version = begin(library, offer(library))
     for size in (5, 0) if path == "../x.csv" else (5,):
         with pytest.raises(Malformed):
-            contributing.upload_begin(version=version, path=path, size_bytes=size, by=library.founder, at=library.now)
+            uploading.upload_begin(version=version, path=path, size_bytes=size, by=library.founder, at=library.now)
     with pytest.raises(Malformed, match="empty"):
-        contributing.upload_begin(version=version, path="fine.csv", size_bytes=0, by=library.founder, at=library.now)
+        uploading.upload_begin(version=version, path="fine.csv", size_bytes=0, by=library.founder, at=library.now)
     assert not Upload.objects.exists()
 
 
@@ -232,9 +230,9 @@ def test_data_about_people_asks_more(library: Library) -> None:
         ({"people": "yes", "special": "yes", "lawful": "yes"}, "offered as controlled"),
     ):
         with pytest.raises(Refusal, match=words):
-            contributing.version_submit(version=version, personal=said, by=library.founder, at=library.now)
+            handing_in.version_submit(version=version, personal=said, by=library.founder, at=library.now)
     fine = {"people": "yes", "special": "no", "lawful": "yes"}
-    assert contributing.version_submit(version=version, personal=fine, by=library.founder, at=library.now).state == "in_review"
+    assert handing_in.version_submit(version=version, personal=fine, by=library.founder, at=library.now).state == "in_review"
 
 
 def test_what_is_about_people_is_not_opened_to_more_without_a_reviewer(library: Library) -> None:
@@ -242,14 +240,14 @@ def test_what_is_about_people_is_not_opened_to_more_without_a_reviewer(library: 
     version = begin(library, dataset)
     send(library, version)
     people = {"people": "yes", "special": "yes", "lawful": "yes"}
-    contributing.version_submit(version=version, personal=people, by=library.founder, at=library.now)
-    contributing.dataset_edit(dataset=dataset, access_class="registered", by=library.founder, at=library.now)
-    contributing.dataset_edit(dataset=dataset, access_class="controlled", by=library.founder, at=library.now)
-    contributing.version_review(version=version, outcome="publish", note="", by=library.steward, at=library.now)
+    handing_in.version_submit(version=version, personal=people, by=library.founder, at=library.now)
+    offering.dataset_edit(dataset=dataset, access_class="registered", by=library.founder, at=library.now)
+    offering.dataset_edit(dataset=dataset, access_class="controlled", by=library.founder, at=library.now)
+    handing_in.version_review(version=version, outcome="publish", note="", by=library.steward, at=library.now)
     dataset.refresh_from_db()
     with pytest.raises(Refusal, match="reviewed for fewer readers"):
-        contributing.dataset_edit(dataset=dataset, access_class="open", by=library.founder, at=library.now)
-    assert contributing.dataset_edit(dataset=dataset, title="Faces of Kisumu", by=library.founder, at=library.now).title
+        offering.dataset_edit(dataset=dataset, access_class="open", by=library.founder, at=library.now)
+    assert offering.dataset_edit(dataset=dataset, title="Faces of Kisumu", by=library.founder, at=library.now).title
 
 
 def test_only_owners_and_managers_offer_and_only_keepers_change(library: Library) -> None:
@@ -260,7 +258,7 @@ def test_only_owners_and_managers_offer_and_only_keepers_change(library: Library
     dataset = offer(library)
     for stranger in (library.rival, library.colleague, library.steward):
         with pytest.raises(NotYours):
-            contributing.dataset_edit(dataset=dataset, title="Mine", by=stranger, at=library.now)
+            offering.dataset_edit(dataset=dataset, title="Mine", by=stranger, at=library.now)
     assert browser(library.rival).get("/datasets/solar/manage/").status_code == 404
     assert browser(library.colleague).get("/datasets/solar/").status_code == 404
 
@@ -274,28 +272,28 @@ def test_a_bad_or_taken_short_name_is_refused(library: Library, slug: str) -> No
 def test_a_version_is_withdrawn_and_leaves_its_reason(library: Library) -> None:
     version = begin(library, offer(library))
     send(library, version)
-    contributing.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
-    contributing.version_review(version=version, outcome="publish", note="", by=library.steward, at=library.now)
+    handing_in.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
+    handing_in.version_review(version=version, outcome="publish", note="", by=library.steward, at=library.now)
     dataset = Dataset.objects.get(slug="solar")
     with pytest.raises(NotAllowed):
-        contributing.withdraw(dataset=dataset, version=version, reason="x", by=library.rival, at=library.now)
+        handing_in.withdraw(dataset=dataset, version=version, reason="x", by=library.rival, at=library.now)
     with pytest.raises(Malformed):
-        contributing.withdraw(dataset=dataset, version=version, reason=" ", by=library.founder, at=library.now)
-    contributing.withdraw(dataset=dataset, version=version, reason="Wrong unit.", by=library.founder, at=library.now)
+        handing_in.withdraw(dataset=dataset, version=version, reason=" ", by=library.founder, at=library.now)
+    handing_in.withdraw(dataset=dataset, version=version, reason="Wrong unit.", by=library.founder, at=library.now)
     assert read(library, "solar", version="1") == "version_withdrawn"
-    contributing.withdraw(dataset=dataset, version=None, reason="A person asked.", by=library.steward, at=library.now)
+    handing_in.withdraw(dataset=dataset, version=None, reason="A person asked.", by=library.steward, at=library.now)
     assert read(library, "solar") == "dataset_withdrawn"
 
 
 def test_an_enterprise_has_so_much_room(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contributing, "ENTERPRISE_BYTES_MAX", 60)
+    monkeypatch.setattr(uploading, "ENTERPRISE_BYTES_MAX", 60)
     version = begin(library, offer(library))
     send(library, version)
     with pytest.raises(Refusal) as refusal:
-        contributing.upload_begin(version=version, path="big.csv", size_bytes=50, by=library.founder, at=library.now)
+        uploading.upload_begin(version=version, path="big.csv", size_bytes=50, by=library.founder, at=library.now)
     assert refusal.value.code == "storage_full"
-    contributing.file_remove(version=version, path="yield.csv", by=library.founder)
-    assert contributing.upload_begin(version=version, path="big.csv", size_bytes=50, by=library.founder, at=library.now).pk
+    uploading.file_remove(version=version, path="yield.csv", by=library.founder)
+    assert uploading.upload_begin(version=version, path="big.csv", size_bytes=50, by=library.founder, at=library.now).pk
 
 
 def test_a_croissant_file_fills_the_form_in_and_nonsense_does_not(library: Library) -> None:
@@ -372,14 +370,14 @@ def test_a_part_link_dies_with_its_upload_and_with_the_right_to_send(library: Li
     version = begin(library, offer(library))
     upload = send(library, version, parts=[])
     words = f"{library.founder.pk}-{upload.pk}"
-    contributing.ticket_check(words, key=upload.key, at=library.now)
+    uploading.ticket_check(words, key=upload.key, at=library.now)
     with pytest.raises(Refusal):
-        contributing.ticket_check(f"{library.rival.pk}-{upload.pk}", key=upload.key, at=library.now)
+        uploading.ticket_check(f"{library.rival.pk}-{upload.pk}", key=upload.key, at=library.now)
     with pytest.raises(Refusal):
-        contributing.ticket_check(words, key="datasets/air/1/table.csv", at=library.now)
-    contributing.upload_give_up(upload=upload, by=library.founder, at=library.now)
+        uploading.ticket_check(words, key="datasets/air/1/table.csv", at=library.now)
+    uploading.upload_give_up(upload=upload, by=library.founder, at=library.now)
     with pytest.raises(Refusal):
-        contributing.ticket_check(words, key=upload.key, at=library.now)
+        uploading.ticket_check(words, key=upload.key, at=library.now)
 
 
 def test_a_file_too_large_for_the_plain_form_says_what_to_use(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,7 +428,7 @@ def test_a_person_of_the_enterprise_does_not_review_it(library: Library) -> None
     portal.member(library.allocation.organisation, insider, "member", at=library.now)  # type: ignore[arg-type]
     version = begin(library, offer(library))
     send(library, version)
-    contributing.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
+    handing_in.version_submit(version=version, personal=NOBODY, by=library.founder, at=library.now)
     with pytest.raises(NotAllowed):
-        contributing.version_review(version=version, outcome="publish", note="", by=insider, at=library.now)
+        handing_in.version_review(version=version, outcome="publish", note="", by=insider, at=library.now)
     assert library.letters(insider) == []
