@@ -28,23 +28,30 @@ SIZES = {  # value → words, from, to (bytes)
 }
 
 
-def find(q: str) -> list[int]:
-    """Keys of the best matches, best first: every word (or its beginning) must occur. At most `FOUND_MAX`."""
+def find(q: str, *, within: QuerySet[Dataset]) -> list[int]:
+    """
+    Keys of the best matches, best first: every word (or its beginning) must occur. At most `FOUND_MAX`.
+
+    :param within: where to look: what was narrowed away takes no place among the best
+    """
     words = WORD.findall(q.lower())[:WORDS_MAX]
     if not words:
         return []
+    inside, asked = within.order_by().values("pk").query.sql_with_params()
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(
-                "SELECT rowid FROM datasets_search WHERE datasets_search MATCH %s ORDER BY rank LIMIT %s",
-                [" ".join(f'"{word}"*' for word in words), FOUND_MAX],
+                # The plus keeps SQLite from asking the index anew for each row that is inside.
+                f"SELECT rowid FROM datasets_search WHERE datasets_search MATCH %s AND +rowid IN ({inside}) "
+                "ORDER BY rank LIMIT %s",
+                [" ".join(f'"{word}"*' for word in words), *asked, FOUND_MAX],
             )
         else:
             cursor.execute(
                 "SELECT id FROM datasets_dataset, to_tsquery('english', %s) query "
-                "WHERE to_tsvector('english', search_text) @@ query "
+                f"WHERE to_tsvector('english', search_text) @@ query AND id IN ({inside}) "
                 "ORDER BY ts_rank(to_tsvector('english', search_text), query) DESC, id LIMIT %s",
-                [" & ".join(f"{word}:*" for word in words), FOUND_MAX],
+                [" & ".join(f"{word}:*" for word in words), *asked, FOUND_MAX],
             )
         return [pk for (pk,) in cursor.fetchall()]
 

@@ -36,7 +36,7 @@ def dataset_list(*, q: str = "", facets: dict[str, str] | None = None) -> QueryS
             rows = rows.filter(search.FACETS[name].where(value))
     if not q.strip():
         return rows.order_by("title", "pk")
-    ids = search.find(q)
+    ids = search.find(q, within=rows)
     best_first = Case(*[When(pk=pk, then=place) for place, pk in enumerate(ids)], default=len(ids))
     return rows.filter(pk__in=ids).order_by(best_first) if ids else rows.none()
 

@@ -60,6 +60,16 @@ def test_search_finds_words_beginnings_and_columns_the_title_first(library: Libr
         assert isinstance(found(trick), list)
 
 
+def test_what_is_narrowed_away_takes_no_place_among_the_best(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        library.dataset(f"rain-{number}", "open", title="Rain, rain, rain", country="KE")
+    library.dataset("other", "open", title="Roofs", description="Some rain.", country="PT")
+    monkeypatch.setattr(search, "FOUND_MAX", 2)
+    assert len(found("rain")) == 2
+    assert "other" not in found("rain")
+    assert found("rain", country="PT") == ["other"]
+
+
 def test_facets_narrow_and_are_counted(library: Library) -> None:
     library.dataset("rain", "open", commercial_use=False, country="KE", domain="Water", licence="CC0-1.0")
     assert found(access="open") == ["air", "rain"]
