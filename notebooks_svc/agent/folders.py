@@ -64,6 +64,22 @@ def folder_list(homes: Path, team: str) -> tuple[list[FolderFile], bool]:
     return files, False
 
 
+def file_look(homes: Path, team: str, path: str) -> FolderFile:
+    """
+    One file of those `folder_list` tells, without looking at the others.
+
+    :raises NoSuchFile: there is none, or it is not handed out
+    """
+    if NOT_HANDED_OUT.intersection(path.split("/")[:-1]):
+        raise NoSuchFile(path)
+    handle = folder_open(homes, team, path)
+    try:
+        found = os.fstat(handle)
+    finally:
+        os.close(handle)
+    return FolderFile(path=path, size=found.st_size, modified=found.st_mtime)
+
+
 def folder_open(homes: Path, team: str, path: str) -> int:
     """
     A descriptor of one file, opened for reading folder by folder without following a link.

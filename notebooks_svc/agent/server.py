@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from ..wire import CancelAsk, ExtendAsk, FolderList, FoldersUse, Look, MirrorAnswer, MirrorAsk, TestAsk
 from .engines import Engines
-from .folders import TEAM, NoSuchFile, folder_list, folder_open, folder_remove, folders_use
+from .folders import TEAM, NoSuchFile, file_look, folder_list, folder_open, folder_remove, folders_use
 from .slurm.accounts import accounts_read
 from .slurm.asking import test_only
 from .slurm.commands import SlurmRefused, SlurmSilent
@@ -145,7 +145,11 @@ class Agent:
         return web.Response(text=FoldersUse(told=True, folders=found).model_dump_json(), content_type="application/json")
 
     async def _folder(self, request: web.Request) -> web.Response:
-        items, more = await asyncio.to_thread(folder_list, self.engine.homes, request.match_info["team"])
+        team = request.match_info["team"]
+        if "path" in request.query:
+            file = await asyncio.to_thread(file_look, self.engine.homes, team, request.query["path"])
+            return web.Response(text=FolderList(items=[file]).model_dump_json(), content_type="application/json")
+        items, more = await asyncio.to_thread(folder_list, self.engine.homes, team)
         return web.Response(text=FolderList(items=items, more=more).model_dump_json(), content_type="application/json")
 
     async def _file(self, request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import BinaryIO
 
 from django.utils.http import urlencode
@@ -91,13 +92,16 @@ def item_find(*, user: User, allocation: Allocation, path: str, at: datetime) ->
 
     :raises Refusal: `no_such_file`
     """
-    kind = path.partition("/")[0]
-    sources: dict[str, Callable[[], Iterator[Item]]] = {
-        "bucket": lambda: _bucket(user, allocation, at),
-        "datasets": lambda: _datasets(user, allocation),
-    }
     check_may_take(user=user, allocation=allocation)
-    found = sources.get(kind, lambda: _folders(user, allocation) if "/" in path else _papers(user, allocation, at))()
+    kind = path.partition("/")[0] if "/" in path else "papers"
+    if kind == "papers":
+        found = _papers(user, allocation, at)
+    elif kind == "bucket":
+        found = _bucket(user, allocation, at)
+    elif kind == "datasets":
+        found = _datasets(user, allocation)
+    else:  # most names are their own path; one that was made safe for an archive is looked for among all
+        found = chain(_folders(user, allocation, path), _folders(user, allocation))
     for item in found:
         if item.path == path:
             return item
@@ -158,14 +162,15 @@ def _bucket(user: User, allocation: Allocation, at: datetime) -> Iterator[Item]:
         yield Item(path, found.size, found.modified, partial(_from_store, found.key), link)
 
 
-def _folders(user: User, allocation: Allocation) -> Iterator[Item]:
+def _folders(user: User, allocation: Allocation, wanted: str = "") -> Iterator[Item]:
+    """Files of the folders, or the one that lies where a path of the archive says."""
     own = {user.hub_username: "home", "shared": "shared"}
     if org_role(user=user, organisation_id=allocation.organisation_id) == OrgRole.OWNER:
         own |= _leavers(allocation)
     for url in Site.objects.filter(enabled=True).order_by("pk").values_list("agent_url", flat=True).distinct():
         door = agent_door(url)
         try:
-            listed = door.folder_list(allocation.code)
+            listed = door.folder_list(allocation.code, _place(own, wanted)) if wanted else door.folder_list(allocation.code)
         except (AgentUnreachable, AgentRefused) as silence:
             raise Refusal(
                 "site_silent",
@@ -178,6 +183,14 @@ def _folders(user: User, allocation: Allocation) -> Iterator[Item]:
                 modified = datetime.fromtimestamp(file.modified, UTC)
                 read = partial(_from_site, door, allocation.code, file.path)
                 yield Item(safe(f"{own[folder]}/{rest}"), file.size, modified, read)
+
+
+def _place(own: dict[str, str], wanted: str) -> str:
+    """Where a path of the archive lies at the site."""
+    for folder, name in own.items():
+        if wanted.startswith(f"{name}/"):
+            return f"{folder}/{wanted.removeprefix(f'{name}/')}"
+    return wanted
 
 
 def _leavers(allocation: Allocation) -> dict[str, str]:

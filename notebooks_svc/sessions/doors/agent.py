@@ -84,9 +84,9 @@ class AgentDoor:
         said = FoldersUse.model_validate_json(self._good(self._call("GET", "/folders", timeout=TIMEOUT_LONG)))
         return {team.lower(): use for team, use in said.folders.items()} if said.told else None
 
-    def folder_list(self, team: str) -> FolderList:
-        """The files of a team; none where there is no folder of that name."""
-        answer = self._call("GET", f"/folders/{team}", timeout=TIMEOUT_LONG)
+    def folder_list(self, team: str, path: str = "") -> FolderList:
+        """The files of a team, or the one of a path; none where there is no folder or file of that name."""
+        answer = self._call("GET", f"/folders/{team}", params={"path": path} if path else {}, timeout=TIMEOUT_LONG)
         return FolderList(items=[]) if answer.status_code == 404 else FolderList.model_validate_json(self._good(answer))
 
     @contextmanager

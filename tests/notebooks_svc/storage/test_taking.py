@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from allocations.projects import services
+from notebooks_svc.sessions.doors.agent import AgentDoor
 from notebooks_svc.storage import archive, taking
 from notebooks_svc.storage.taking import Item
 from portal.accounts.models import User
@@ -130,6 +131,30 @@ def test_one_file_is_fetched_alone_and_gone_on_with(full: Ground, signed_in: Any
     assert (rest.status_code, b"".join(rest.streaming_content)) == (206, b"1,2\n")
     assert browser.get(base, {"path": "shared/plan.csv"}, HTTP_RANGE="bytes=99-").status_code == 416
     for path in ("shared/none.csv", "home/../shared/plan.csv", "home/outside/passwd", "home/theirs.txt", "../../x", ""):
+        assert browser.get(base, {"path": path}).status_code == 404, path
+
+
+def test_a_file_is_found_without_listing_the_others_unless_its_name_was_made_safe(
+    full: Ground, signed_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full.write(full.founder, "odd:name?.txt", b"odd")
+    listed: list[str] = []
+    ask = AgentDoor.folder_list
+
+    def counted(self: AgentDoor, team: str, path: str = "") -> Any:
+        listed.append(path)
+        return ask(self, team, path)
+
+    monkeypatch.setattr(AgentDoor, "folder_list", counted)
+    browser, base = signed_in(full.founder), f"/allocations/{full.allocation.code}/files/content"
+    assert b"".join(browser.get(base, {"path": "home/work/énergie 1.ipynb"}).streaming_content) == b"{}"
+    assert listed == [f"{full.founder.hub_username}/work/énergie 1.ipynb"]
+    assert b"".join(browser.get(base, {"path": "home/odd_name_.txt"}).streaming_content) == b"odd"
+    for path in (
+        "home/.packages/lib/big.so",
+        f"{full.colleague.hub_username}/private.txt",
+        f"home/../{full.colleague.hub_username}/private.txt",
+    ):
         assert browser.get(base, {"path": path}).status_code == 404, path
 
 
