@@ -49,11 +49,24 @@ def pool_of(book: Book) -> Book:
 
 
 def lock_hold(hold: str, *, transfer: str) -> tuple[Book, HeldAmount, Done | None]:
-    """Lock the account of a hold.
+    """Lock the account of a hold; with it the transfer of that id, where it exists.
 
     :raises LedgerRefusal: `hold_unknown`
     """
-    found = books.lock_hold(hold, transfer=transfer)
+    return _found_hold(hold, transfer, "")[:3]
+
+
+def lock_hold_for(provider: str, hold: str, *, transfer: str) -> tuple[Book, HeldAmount, Done | None, Book]:
+    """As `lock_hold`, with the provider who is to be paid.
+
+    :raises LedgerRefusal: `hold_unknown`, `account_unknown`, `account_kind`
+    """
+    book, held, done, earner = _found_hold(hold, transfer, provider)
+    return book, held, done, _checked_kind(earner, provider, AccountKind.PROVIDER)
+
+
+def _found_hold(hold: str, transfer: str, provider: str) -> tuple[Book, HeldAmount, Done | None, Book | None]:
+    found = books.lock_hold(hold, transfer=transfer, provider=provider)
     if found is None:
         raise LedgerRefusal(RefusalCode.HOLD_UNKNOWN, f"There is no hold {hold}.", status=404)
     return found

@@ -56,8 +56,13 @@ def hold_write(
     expires_at: datetime | None,
     explanation: dict[str, Any] | None,
     by: str,
+    alone: bool = False,
 ) -> None:
-    """Hold an amount, under the lock and after the checks that are not about amounts."""
+    """
+    Hold an amount, under the lock and after the checks that are not about amounts.
+
+    :param alone: the move writes nothing else; so for the two below
+    """
     check_available(book, amount)
     use_line(line, resource, amount)
     book.available -= amount
@@ -73,6 +78,7 @@ def hold_write(
         by=by,
         at=at,
         hold_until=expires_at,
+        last=alone and (line is None or line.cap is None),
     )
 
 
@@ -100,6 +106,7 @@ def post_write(
     explanation: dict[str, Any] | None,
     by: str,
     reason: str,
+    alone: bool = False,
 ) -> None:
     """Post a part of a hold and return the rest."""
     if amount > held.amount:
@@ -121,6 +128,7 @@ def post_write(
         reason=reason,
         by=by,
         at=at,
+        last=alone and _leaves_nothing_to_do(book, held),
     )
     if rest and held.capped:
         books.free_line(book, held.resource, rest)
@@ -135,6 +143,7 @@ def void_write(
     reason: str,
     explanation: dict[str, Any] | None,
     by: str,
+    alone: bool = False,
 ) -> None:
     """Return all of a hold."""
     book.held -= held.amount
@@ -151,9 +160,15 @@ def void_write(
         reason=reason,
         by=by,
         at=at,
+        last=alone and _leaves_nothing_to_do(book, held),
     )
     if held.capped:
         books.free_line(book, held.resource, held.amount)
+
+
+def _leaves_nothing_to_do(book: Book, held: HeldAmount) -> bool:
+    """Whether no line has to be freed and nothing goes on to the pool once the hold is closed."""
+    return not held.capped and book.state != AccountState.CLOSING
 
 
 def return_write(book: Book, pool: Book, *, id: str, amount: int, reason: str, by: str, at: datetime) -> None:

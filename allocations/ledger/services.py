@@ -30,6 +30,7 @@ from .checks import (
     is_whole,
     lock,
     lock_hold,
+    lock_hold_for,
     locked,
     not_active,
     not_open,
@@ -220,6 +221,7 @@ def hold(
         expires_at=expires_at,
         explanation=explanation,
         by=by,
+        alone=True,
     )
 
 
@@ -255,13 +257,14 @@ def post(
     """
     check_id(id)
     check_amount(amount)
-    target = peek(provider, AccountKind.PROVIDER)
-    book, held, done = lock_hold(hold, transfer=id)
+    book, held, done, target = lock_hold_for(provider, hold, transfer=id)
     content = {"kind": Move.POST, "account_id": book.id, "counter_id": target.id, "amount": amount, "settles_id": hold}
     if already(done, **content):
         return
     check_open(held)
-    post_write(book, held, id=id, amount=amount, provider=target, at=at, explanation=explanation, by=by, reason=reason)
+    post_write(
+        book, held, id=id, amount=amount, provider=target, at=at, explanation=explanation, by=by, reason=reason, alone=True
+    )
     drain_if_closing(book, at=at, by=by)
 
 
@@ -287,7 +290,7 @@ def void(
     if already(done, **content):
         return
     check_open(held)
-    void_write(book, held, id=id, at=at, reason=reason, explanation=explanation, by=by)
+    void_write(book, held, id=id, at=at, reason=reason, explanation=explanation, by=by, alone=True)
     drain_if_closing(book, at=at, by=by)
 
 
