@@ -2,6 +2,7 @@
 Threads that race in one process over every kind of move at once: `python -m tests.support.racer '{"kind": "expiry", …}'`.
 
 `expiry`: a clock that lets holds lapse races those that send them. What was sent must still be held.
+`echo`: every thread sends the very same holds and settlements, first on a resource without a limit, then on one with.
 `mixed`: holds, posts, voids, rolls, corrections, moves between allocations, returns, expiries, and one allocation that ends.
 """
 
@@ -28,7 +29,7 @@ def main() -> None:
     django.setup()
     options = json.loads(sys.argv[1])
     totals: Counter[str] = Counter()
-    runs = {"expiry": _expiry, "mixed": _mixed}[options["kind"]]
+    runs = {"expiry": _expiry, "echo": _echo, "mixed": _mixed}[options["kind"]]
     threads = [threading.Thread(target=_guarded, args=(runs, options, n, totals)) for n in range(options["threads"])]
     for thread in threads:
         thread.start()
@@ -77,6 +78,23 @@ def _expiry(options: dict[str, Any], number: int, totals: Counter[str]) -> None:
             totals["sent and still held"] += held
     with COUNTING:
         totals["over"] += 1
+
+
+def _echo(options: dict[str, Any], number: int, totals: Counter[str]) -> None:
+    from django.utils import timezone
+
+    from allocations.ledger import services
+
+    for attempt in range(options["attempts"]):
+        for resource in ("cpu", "gpu"):
+            id, now = f"echo-{resource}-{attempt}", timezone.now()
+            services.hold(id=id, allocation="award-7", amount=3, resource=resource, subject=id, at=now, expires_at=None)
+            if attempt % 2:
+                services.post(id=f"{id}-end", hold=id, amount=2, provider="provider:test", at=now)
+            else:
+                services.void(id=f"{id}-end", hold=id, at=now, reason="not used")
+            with COUNTING:
+                totals["done"] += 1
 
 
 def _mixed(options: dict[str, Any], number: int, totals: Counter[str]) -> None:
