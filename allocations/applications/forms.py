@@ -15,9 +15,11 @@ from allocations.calls.findings import plain
 from allocations.catalogue.models import Resource
 from allocations.datasets.selectors import dataset_choices
 from portal.core.quantities import credits_text
+from portal.web.widgets import ReadyWords
 
 from .asking import CREDITS, DATASETS, MONTHS, RESOURCES, UNIT, asked_read
 from .models import Application
+from .ready import RETURN
 
 FEW = 6  # up to so many choices are shown as buttons, more as a list
 ACCESS_WORDS = {
@@ -236,7 +238,8 @@ class ReturnForm(forms.Form):
 
     message = forms.CharField(
         label="What should be corrected?",
-        widget=forms.Textarea(attrs={"rows": 4}),
+        initial=RETURN[0][1],
+        widget=ReadyWords(RETURN),
         max_length=5000,
         help_text="The applicant reads exactly this. The clock stands still until they send it again.",
     )

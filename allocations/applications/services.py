@@ -20,6 +20,7 @@ from .drafts import check_no_report_overdue, draft_problems
 from .dryrun import facts_kept
 from .files import files_content
 from .models import Application, Snapshot
+from .ready import check_filled_in
 from .selectors import eligibility_of, facts_of
 from .states import Actor, S, check_transition
 
@@ -103,6 +104,7 @@ def application_return(*, application: Application, message: str, by: User, at: 
     policies.check_may_officiate(user=by, application=application)
     if not message.strip():
         raise Malformed("Say what should be corrected; the applicant reads exactly this.", field="message")
+    check_filled_in(message, field="message")
     country = application.version.rules.holidays_of
     start = application.clock_from or at.date()
     application_move(

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from allocations.calls.answers import answer_words
 from allocations.calls.selectors import call_get_for_user
-from portal.core.errors import NotYours, Refusal
+from portal.core.errors import Malformed, NotYours, Refusal
 from portal.organisations.policies import MAY_APPLY, org_role
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
@@ -204,7 +204,12 @@ def give_back(request: HttpRequest, code: str) -> HttpResponse:
     form = ReturnForm(request.POST)
     message = form.cleaned_data["message"] if form.is_valid() else ""
     if application.state != S.RETURNED:
-        services.application_return(application=application, message=message, by=user, at=timezone.now())
+        try:
+            services.application_return(application=application, message=message, by=user, at=timezone.now())
+        except Malformed as wrong:
+            if not form.errors:
+                form.add_error("message", wrong.message)
+            return _detail(request, application, return_form=form, status=422)
     messages.success(request, f"{application.code} is with the applicant again. They were told by mail.")
     return redirect("applications:detail", code=code)
 
@@ -213,8 +218,15 @@ def give_back(request: HttpRequest, code: str) -> HttpResponse:
 def detail(request: HttpRequest, code: str) -> HttpResponse:
     """An application: whose turn it is, by when, what was written, and what each reader may do."""
     user: Any = request.user
-    application = selectors.application_get_for_user(user=user, code=code)
+    return _detail(request, selectors.application_get_for_user(user=user, code=code))
+
+
+def _detail(
+    request: HttpRequest, application: Application, *, return_form: ReturnForm | None = None, status: int = 200
+) -> HttpResponse:
+    user: Any = request.user
     officiates = policies.may_officiate(user=user, application=application)
+    returnable = officiates and application.state in (S.SUBMITTED, S.IN_REVIEW)
     return render(
         request,
         "applications/detail.html",
@@ -227,8 +239,9 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
             "officiates": officiates,
             "inside": policies.role_in(user=user, application=application) is not None,
             "badge_shown": application.officer_badge if officiates else application.badge,
-            "return_form": ReturnForm() if officiates and application.state in (S.SUBMITTED, S.IN_REVIEW) else None,
+            "return_form": return_form or (ReturnForm() if returnable else None),
         },
+        status=status,
     )
 
 

@@ -10,6 +10,7 @@ from allocations.applications import services as applications
 from allocations.applications.clock import working_day_after
 from allocations.applications.models import Application
 from allocations.applications.policies import check_may_officiate, check_may_write
+from allocations.applications.ready import check_filled_in
 from allocations.applications.states import Actor, S
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -75,6 +76,7 @@ def appeal_answer(*, appeal: Appeal, accepted: bool, answer: str, by: User, at: 
         raise NotAllowed("You decided this application, so somebody else must answer the appeal. Nothing was changed.")
     if not answer.strip():
         raise Malformed("Give a reason; the applicant reads exactly this.", field="answer")
+    check_filled_in(answer, field="answer")
     state = Appeal.State.ACCEPTED if accepted else Appeal.State.DISMISSED
     done = Appeal.objects.filter(pk=appeal.pk, state=Appeal.State.OPEN).update(
         state=state, answer=answer.strip(), answered_by=by, answered_at=at

@@ -6,6 +6,20 @@ from django import forms
 
 from allocations.applications.models import Application
 from portal.core.quantities import BadQuantity, credits_parse, credits_text
+from portal.web.widgets import ReadyWords
+
+from .reasons import APPEAL, AWARD, REJECT, Ready, award_reasons, reject_reasons
+
+
+def _reason_field(label: str, ready: Ready, *, required: bool = True) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        required=required,
+        max_length=10_000,
+        initial=ready[0][1],
+        widget=ReadyWords(ready),
+        help_text="The applicant reads it. {score}, {asked} and {awarded} become the application's figures.",
+    )
 
 
 class DecideForm(forms.Form):
@@ -38,12 +52,9 @@ class DecideForm(forms.Form):
         )
         if application.requested_datasets:
             self._several("datasets", "Datasets", application.requested_datasets, application.requested_datasets)
-        self.fields["reason"] = forms.CharField(
-            label="Reason",
-            max_length=10_000,
-            widget=forms.Textarea(attrs={"rows": 5}),
-            help_text="The applicant reads exactly this. If you give less than was asked for, say why.",
-        )
+        self.fields["reason"] = _reason_field("Reason for the award", award_reasons(application), required=awarding)
+        rejecting = reject_reasons(application)
+        self.fields["reason_reject"] = _reason_field("Reason for the rejection", rejecting, required=not awarding)
         self.fields["hold"] = forms.BooleanField(
             label="Hold it: publish later, together with the others of its call", required=False
         )
@@ -57,6 +68,13 @@ class DecideForm(forms.Form):
             widget=forms.CheckboxSelectMultiple,
         )
 
+    def clean(self) -> dict[str, Any]:
+        """Nothing to be checked across fields but which of the two reasons counts."""
+        given = super().clean() or self.cleaned_data
+        if given.get("outcome") == "reject":
+            given["reason"] = given.get("reason_reject", "")
+        return given
+
     def clean_credits(self) -> int:
         if self.data.get("outcome") == "reject":
             return 0
@@ -64,6 +82,14 @@ class DecideForm(forms.Form):
             return credits_parse(self.cleaned_data["credits"])
         except BadQuantity as wrong:
             raise forms.ValidationError(str(wrong)) from None
+
+
+class PanelReasonsForm(forms.Form):
+    """Why those that are ticked are awarded, or rejected."""
+
+    use_required_attribute = False
+    reason = _reason_field("Reason, if they are awarded", AWARD)
+    reason_reject = _reason_field("Reason, if they are rejected", REJECT)
 
 
 class AppealForm(forms.Form):
@@ -84,5 +110,5 @@ class AppealAnswerForm(forms.Form):
         label="Reason",
         help_text="The applicant reads exactly this.",
         max_length=10_000,
-        widget=forms.Textarea(attrs={"rows": 4}),
+        widget=ReadyWords(APPEAL),
     )

@@ -22,6 +22,7 @@ from portal.core.quantities import credits_text
 
 from . import publishing, services
 from .models import Decision
+from .reasons import reason_filled
 from .terms import Terms
 
 SORTS = {
@@ -39,10 +40,6 @@ SORT_WORDS = [
     ("title", "By title"),
 ]
 DIVERGENCE = 30  # points of 100 between the highest and the lowest reviewer
-TEMPLATES = {
-    "award": "The reviewers scored your application {score} of 100. You asked for {asked} credits and are awarded {awarded}.",
-    "reject": "The reviewers scored your application {score} of 100. Others scored higher and the pool is limited.",
-}
 
 
 @dataclass(frozen=True)
@@ -136,19 +133,6 @@ class Result:
     words: str
 
 
-def reason_for(template: str, application: Application, *, credits: int) -> str:
-    """A reason from a template: `{score}`, `{asked}`, `{awarded}`; other braces stay as they are."""
-    score = getattr(application, "score", None)
-    facts = {
-        "{score}": "—" if score is None else f"{score:.0f}",
-        "{asked}": credits_text(application.requested_credits or 0),
-        "{awarded}": credits_text(credits),
-    }
-    for mark, value in facts.items():
-        template = template.replace(mark, value)
-    return template
-
-
 def decide_many(
     *,
     applications: Sequence[Application],
@@ -167,7 +151,7 @@ def decide_many(
     results = []
     for application in applications:
         credits = amounts.get(application.pk, 0)
-        reason = reason_for(template, application, credits=credits)
+        reason = reason_filled(template, application, credits=credits, score=getattr(application, "score", None))
         try:
             if outcome == Outcome.AWARDED:
                 _award(application, credits, reason, hold=hold, by=by, at=at)

@@ -27,6 +27,7 @@ from portal.core.errors import Malformed, NotYours
 from portal.core.quantities import BadQuantity, credits_parse, credits_text
 
 from . import appeals, panel, publishing
+from .forms import PanelReasonsForm
 from .panel import PanelAsk
 
 PAGE = 100
@@ -60,7 +61,7 @@ def _context(request: HttpRequest, user: Any, call: Call, ask: PanelAsk, page: A
         "simulation": panel.simulate(call=call, amounts=[a for a in amounts if a]),
         "countries": panel.countries_of(user=user, call=call),
         "held": len(panel.held_for_user(user=user, call=call)) if ask.state != "held" else page.paginator.count,
-        "templates": panel.TEMPLATES,
+        "reasons": PanelReasonsForm(request.POST if "simulate" in request.POST else None),
         "sorts": panel.SORT_WORDS,
         "draws": draws,
         "lottery": bool(rules and rules.lottery),
@@ -94,7 +95,7 @@ def panel_decide(request: HttpRequest, slug: str) -> HttpResponse:
         applications=rows,
         outcome=outcome,
         amounts={row.pk: _amount(request.POST.get(f"credits-{row.code}"), row) for row in rows},
-        template=request.POST.get("reason", "")[:10_000],
+        template=request.POST.get("reason" if outcome == Outcome.AWARDED else "reason_reject", "")[:10_000],
         hold="hold" in request.POST,
         by=user,
         at=timezone.now(),

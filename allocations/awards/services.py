@@ -28,6 +28,7 @@ from portal.core.quantities import credits_text
 
 from . import publishing
 from .models import Decision
+from .reasons import check_reason
 from .terms import Terms, asked_terms
 
 
@@ -45,7 +46,7 @@ def application_award(
     :raises LedgerRefusal: `exceeds_pool`
     """
     _check_may_decide(application, by)
-    _check_reason(reason)
+    check_reason(reason)
     _check_terms(application, terms)
     if missing := steps_missing(application):
         titles = ", ".join(plan.step.title for plan in missing)
@@ -66,7 +67,7 @@ def application_reject(*, application: Application, reason: str, by: User, at: d
     :raises Refusal: `appeal_cannot_worsen` when an award stands already
     """
     _check_may_decide(application, by)
-    _check_reason(reason)
+    check_reason(reason)
     if application.allocation_id is not None:
         raise Refusal("appeal_cannot_worsen", "An award stands already; an appeal never takes it away. Award at least as much.")
     _decide(application, Outcome.REJECTED, Actor.OFFICER, at=at)
@@ -171,11 +172,6 @@ def _check_judged_well(application: Application) -> None:
     owed = duty_owed(application) if rules.reciprocal and rules.reciprocal.missing == "reject" else 0
     if owed:
         raise Refusal("review_duty_missing", f"Its applicant owes {owed} review{'s' * (owed != 1)} of others' applications.")
-
-
-def _check_reason(reason: str) -> None:
-    if not reason.strip():
-        raise Malformed("Give a reason; the applicant reads exactly this.", field="reason")
 
 
 def _check_terms(application: Application, terms: Terms) -> None:

@@ -25,7 +25,7 @@ from allocations.reviews.selectors import reviews_of
 from allocations.reviews.states import S as ReviewS
 from portal.accounts.models import Role, User
 from portal.accounts.policies import check_role
-from portal.core.errors import NotYours, Refusal
+from portal.core.errors import Malformed, NotYours, Refusal
 from portal.organisations.policies import org_role
 from portal.organisations.selectors import organisation_get_for_user
 from portal.organisations.subsidies import aid_total
@@ -34,6 +34,7 @@ from . import appeals, selectors, services
 from .calendar import calendar_owner, calendar_text, calendar_token, entries
 from .forms import AppealAnswerForm, AppealForm, DecideForm
 from .pdf import letter_pdf, subsidy_pdf
+from .reasons import reason_filled, score_of
 from .selectors import QueueAsk
 from .terms import Terms
 
@@ -79,6 +80,7 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
             _decide(application, form.cleaned_data, by=user)
         except Refusal as refusal:
             field = refusal.facts.get("field", "")
+            field = "reason_reject" if field == "reason" and form.cleaned_data["outcome"] == "reject" else field
             form.add_error(field if field in form.fields else None, refusal.message)
         else:
             told = "it goes out with the others" if form.cleaned_data["hold"] else "the applicant was told by mail"
@@ -89,12 +91,13 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _decide(application: Application, given: dict[str, Any], *, by: User) -> None:
-    now = timezone.now()
+    now, score = timezone.now(), score_of(application)
+    reason = reason_filled(given["reason"], application, credits=given["credits"], score=score)
     if given["outcome"] == "reject":
-        services.application_reject(application=application, reason=given["reason"], by=by, at=now, hold=given["hold"])
+        services.application_reject(application=application, reason=reason, by=by, at=now, hold=given["hold"])
         return
     terms = Terms(given["credits"], given["months"] or 0, given["resources"], given.get("datasets", []))
-    services.application_award(application=application, terms=terms, reason=given["reason"], by=by, at=now, hold=given["hold"])
+    services.application_award(application=application, terms=terms, reason=reason, by=by, at=now, hold=given["hold"])
 
 
 @login_required
@@ -182,10 +185,13 @@ def appeal(request: HttpRequest, pk: int) -> HttpResponse:
     row = selectors.appeal_get_for_officer(user=user, pk=pk)
     form = AppealAnswerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        given = form.cleaned_data
-        appeals.appeal_answer(
-            appeal=row, accepted=given["accepted"] == "yes", answer=given["answer"], by=user, at=timezone.now()
-        )
-        messages.success(request, "Answered; the applicant was told by mail.")
-        return redirect("applications:detail", code=row.application.code)
-    return render(request, "awards/appeal.html", {"appeal": row, "application": row.application, "form": form})
+        accepted, answer = form.cleaned_data["accepted"] == "yes", form.cleaned_data["answer"]
+        try:
+            appeals.appeal_answer(appeal=row, accepted=accepted, answer=answer, by=user, at=timezone.now())
+        except Malformed as wrong:
+            form.add_error("answer", wrong.message)
+        else:
+            messages.success(request, "Answered; the applicant was told by mail.")
+            return redirect("applications:detail", code=row.application.code)
+    facts = {"appeal": row, "application": row.application, "form": form}
+    return render(request, "awards/appeal.html", facts, status=422 if form.errors else 200)

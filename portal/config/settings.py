@@ -91,7 +91,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.web.middleware.NullCharacterMiddleware",
+    "portal.web.middleware.CharacterMiddleware",
     "portal.web.middleware.RefusalMiddleware",
     "portal.api.middleware.IdempotencyMiddleware",
 ]

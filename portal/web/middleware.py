@@ -4,13 +4,15 @@ A refusal that reaches the top becomes a page that says what, why and what next;
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 
 from portal.core.errors import Refusal
+from portal.core.words import NULL, text_clean, text_unkeepable
 
 
 class RefusalMiddleware:
@@ -29,35 +31,48 @@ class RefusalMiddleware:
         return render(request, "web/refusal.html", {"refusal": exception}, status=exception.status)
 
 
-NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-FORMS = ("application/x-www-form-urlencoded", "application/json", "application/problem+json")
+JSON = ("application/json", "application/problem+json")
+WORDS = "The request holds a character (U+0000) that no text has. Type the text anew; nothing was changed."
 
 
-class NullCharacterMiddleware:
+class CharacterMiddleware:
     """
-    Refuse a request that holds the character U+0000: no text has it, and PostgreSQL cannot keep it.
+    One rule for the characters of every text: those that nobody sees and no database keeps (U+0000 first) are dropped from
+    every form, those with files too. An address or a body of the API that holds what cannot be kept is refused.
 
-    Looks at addresses, and at the bodies of forms and of API calls; uploads are bytes and pass.
+    Passwords are left alone, and files are bytes.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not self._holds_null(request):
-            return self.get_response(request)
-        words = "The request holds a character (U+0000) that no text has. Type the text anew; nothing was changed."
-        if request.path.startswith("/api/"):
-            body = {"type": "urn:commons:malformed", "title": "malformed", "status": 422, "code": "malformed", "detail": words}
-            return JsonResponse(body, status=422, content_type="application/problem+json")
-        return HttpResponse(words, status=422, content_type="text/plain; charset=utf-8")
+        if NULL in request.path or "%00" in request.META.get("QUERY_STRING", "") or self._in_json(request):
+            return self._refused(request)
+        return self.get_response(request)
 
-    def _holds_null(self, request: HttpRequest) -> bool:
-        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
-            return True
-        if request.method not in ("POST", "PUT", "PATCH") or request.content_type not in FORMS:
+    def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
+        """Called by Django before the view: by now the form was read, to find its CSRF token."""
+        if request.method != "POST" or request.content_type in JSON or getattr(view, "csrf_exempt", False):
+            return None
+        cleaned = QueryDict(mutable=True)
+        for name, values in request.POST.lists():
+            cleaned.setlist(name, values if "password" in name else [text_clean(text) for text in values])
+        request.POST = cleaned
+        return None
+
+    @staticmethod
+    def _in_json(request: HttpRequest) -> bool:
+        if request.method not in ("POST", "PUT", "PATCH") or request.content_type not in JSON or b"\\u" not in request.body:
             return False
-        body = request.body
-        if request.content_type == FORMS[0]:
-            return b"%00" in body or b"\x00" in body
-        return NUL_IN_JSON.search(body) is not None
+        try:
+            return text_unkeepable(json.loads(request.body))
+        except ValueError:
+            return False  # whoever reads the body says so
+
+    @staticmethod
+    def _refused(request: HttpRequest) -> HttpResponse:
+        if request.path.startswith("/api/"):
+            body = {"type": "urn:commons:malformed", "title": "malformed", "status": 422, "code": "malformed", "detail": WORDS}
+            return JsonResponse(body, status=422, content_type="application/problem+json")
+        return HttpResponse(WORDS, status=422, content_type="text/plain; charset=utf-8")

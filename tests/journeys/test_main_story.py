@@ -206,7 +206,7 @@ def awards(officer: Person, code: str) -> None:
     form = page.locator("#decide")
     form.get_by_label("Award").check()
     form.get_by_label("Credits").fill(str(AWARDED))
-    form.get_by_label("Reason", exact=True).fill("A sound plan. The first half year needs less; ask for more when it runs.")
+    form.get_by_label("Reason for the award").fill("A sound plan. The first half year needs less; ask for more when it runs.")
     officer.shot("decide")
     form.get_by_role("button").last.dblclick()
     page.wait_for_load_state()

@@ -61,6 +61,22 @@
     show();
   }
 
+  // A text begins from ready-made words: <select data-fills="id of the text">. What somebody wrote is never thrown away: then the
+  // words are added below it.
+  for (const list of document.querySelectorAll("select[data-fills]")) {
+    const area = document.getElementById(list.dataset.fills), ready = [...list.options].map((option) => option.value);
+    if (!area) continue;
+    list.hidden = false;
+    list.addEventListener("change", () => {
+      if (!list.value) return;
+      const own = area.value.trim() && !ready.includes(area.value.trim());
+      area.value = own ? `${area.value.trim()}\n\n${list.value}` : list.value;
+      list.value = "";
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+      area.focus();
+    });
+  }
+
   // Words are counted while they are written: <textarea data-words="200">.
   for (const area of document.querySelectorAll("textarea[data-words]")) {
     const note = document.createElement("p"), most = Number(area.dataset.words);

@@ -1,0 +1,24 @@
+"""What people type, made fit to keep: one rule for every text, wherever it comes in. Plain Python."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+NULL = "\x00"
+# Characters no keyboard has and no page shows: pasted from PDF files, or sent to harm. Tab and line ends are text.
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def text_clean(text: str) -> str:
+    """The same text without what nobody could see; lines end in one way."""
+    return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def text_unkeepable(value: Any) -> bool:
+    """Whether anything in a parsed JSON value could not be kept: U+0000, or half of a pair of surrogates."""
+    if isinstance(value, str):
+        return NULL in value or any("\ud800" <= sign <= "\udfff" for sign in value)
+    if isinstance(value, dict):
+        return any(text_unkeepable(key) or text_unkeepable(one) for key, one in value.items())
+    return isinstance(value, list) and any(map(text_unkeepable, value))
