@@ -8,3 +8,4 @@ class AccountsConfig(AppConfig):
         from portal.web.registry import registry
 
         registry.seed("portal.accounts.seeds.seed", order=10)
+        registry.menu("People", "people", order=55, role="operator")

@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 
-from .models import User
+from .models import Role, User
 
 
 class SignupDetails(forms.Form):
@@ -33,6 +33,18 @@ class PersonForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["full_name", "time_zone"]
+
+
+class RolesForm(forms.Form):
+    """What a person may do for the whole portal."""
+
+    roles = forms.MultipleChoiceField(
+        label="Roles",
+        required=False,
+        choices=Role.choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What they may do in their enterprise does not depend on it. They are told by mail.",
+    )
 
 
 class FirstOperatorForm(forms.Form):
