@@ -24,6 +24,7 @@ from portal.organisations.policies import MAY_APPLY, check_org_role
 from . import policies
 from .asking import COLUMNS, CREDITS, UNIT, asked_check, unit_keys, units_asked
 from .files import files_missing
+from .merging import Marks, mark, own_changes
 from .models import Application
 from .screenings import screening_missing
 from .selectors import eligibility_of, facts_of
@@ -105,18 +106,26 @@ def check_no_report_overdue(*, call: Call, organisation: Organisation, at: datet
 
 
 def draft_save(
-    *, application: Application, changes: Mapping[str, Any], base: int | None, by: User, at: datetime
+    *,
+    application: Application,
+    changes: Mapping[str, Any],
+    base: int | None,
+    by: User,
+    at: datetime,
+    shown: Marks | None = None,
 ) -> dict[str, Any]:
     """
-    Save some answers. Where somebody else changed the same answer since `base`, theirs stays and is returned; all others
-    are saved. Nothing is ever overwritten unseen.
+    Save some answers. Where somebody else changed the same answer, theirs stays and is returned; all others are saved. Nothing
+    is ever overwritten unseen.
 
     :param changes: answers by key, and what is asked for by the keys of `asking.py`
     :param base: the revision the writer had before them, or None to write over whatever is there
+    :param shown: marks of the answers the writer had before them: what they did not change is left alone
     :return: the answers in conflict, as they stand now
     :raises Refusal: `not_editable`, `busy`
     """
     policies.check_may_write(user=by, application=application)
+    changes = own_changes(changes, shown) if shown else changes
     for _ in range(TRIES):
         application.refresh_from_db()
         policies.check_still_editable(application=application)
@@ -124,12 +133,18 @@ def draft_save(
         conflicts = {
             key: now.get(key)
             for key, value in changes.items()
-            if base is not None and application.touched.get(key, 0) > base and now.get(key) != value
+            if _by_another(application, key, now.get(key), base, shown or {}) and _differs(now.get(key), value)
         }
         wanted = {key: v for key, v in changes.items() if key not in conflicts and _differs(now.get(key), v)}
         if not wanted or _written(application, wanted, at=at):
             return conflicts
     raise Refusal("busy", "Several people save at this moment. Press the button once more.")
+
+
+def _by_another(application: Application, key: str, now: Any, base: int | None, shown: Marks) -> bool:
+    if key in shown:
+        return shown[key] != mark(now)
+    return base is not None and application.touched.get(key, 0) > base
 
 
 def _differs(old: Any, new: Any) -> bool:

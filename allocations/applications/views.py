@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -22,6 +23,7 @@ from . import drafts, policies, selectors, services
 from .changes import changes_of
 from .forms import PageForm, ReturnForm, pages
 from .history import history, history_csv, history_rows
+from .merging import Marks, marks_after, marks_of, marks_read
 from .models import Application
 from .reading import content_rows
 from .states import S
@@ -66,9 +68,10 @@ def edit(request: HttpRequest, code: str, step: int) -> HttpResponse:
         return redirect("applications:check", code=code)
     page, conflicts = found[step - 1], {}
     form = PageForm(page, application, request.POST if request.method == "POST" else None)
+    marks = marks_of(application, form.fields)
     if request.method == "POST":
         right = form.is_valid()
-        conflicts = _save(application, form, request)
+        conflicts, marks = _save(application, form, request, seen=True)
         if right and not conflicts:
             after = redirect("applications:edit", code=code, step=step + 1) if step < len(found) else None
             return after or redirect(_after_pages(application), code=code)
@@ -82,6 +85,7 @@ def edit(request: HttpRequest, code: str, step: int) -> HttpResponse:
             "pages": found,
             "step": step,
             "conflicts": _conflict_rows(form, conflicts),
+            "shown": json.dumps(marks),
             "stale_rules": application.submitted_at is None and application.version_id != application.call.current_id,
         },
         status=422 if form.errors else 409 if conflicts else 200,
@@ -100,15 +104,17 @@ def autosave(request: HttpRequest, code: str, step: int) -> HttpResponse:
             return HttpResponse("There is no such page.", status=404, content_type="text/plain")
         form = PageForm(found[step - 1], application, request.POST)
         form.is_valid()
-        conflicts = _save(application, form, request)
+        conflicts, marks = _save(application, form, request, seen=False)
     except Refusal as refusal:
         return HttpResponse(refusal.message, status=refusal.status, content_type="text/plain")
     if conflicts:
         words = f"Somebody else changed “{form.fields[next(iter(conflicts))].label}”. Press Continue to see both."
-        return HttpResponse(words, status=409, content_type="text/plain; charset=utf-8")
-    local = timezone.now().astimezone(user.zone)
-    answer = HttpResponse(f"Saved at {local:%H:%M:%S}.", content_type="text/plain")
-    answer["X-Version"] = str(application.revision)
+        answer = HttpResponse(words, status=409, content_type="text/plain; charset=utf-8")
+    else:
+        local = timezone.now().astimezone(user.zone)
+        answer = HttpResponse(f"Saved at {local:%H:%M:%S}.", content_type="text/plain")
+        answer["X-Version"] = str(application.revision)
+    answer["X-Shown"] = json.dumps(marks)
     return answer
 
 
@@ -279,16 +285,20 @@ def _writable(user: Any, code: str) -> Application:
     return application
 
 
-def _save(application: Application, form: PageForm, request: HttpRequest) -> dict[str, Any]:
+def _save(application: Application, form: PageForm, request: HttpRequest, *, seen: bool) -> tuple[dict[str, Any], Marks]:
+    """What is in conflict, and marks of what the page shows from now on."""
     version: str = request.POST.get("version", "")
     user: Any = request.user
-    return drafts.draft_save(
+    shown, changes = marks_read(request.POST.get("shown", "")), form.written()
+    conflicts = drafts.draft_save(
         application=application,
-        changes=form.written(),
+        changes=changes,
         base=int(version) if version.isdigit() else 0,
         by=user,
         at=timezone.now(),
+        shown=shown,
     )
+    return conflicts, marks_after(shown, changes, conflicts, seen=seen)
 
 
 def _conflict_rows(form: PageForm, conflicts: dict[str, Any]) -> list[tuple[str, str]]:

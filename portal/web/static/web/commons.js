@@ -31,22 +31,36 @@
     setTimeout(look, every);
   }
 
-  // A draft saves itself while it is written: <form data-autosave="/path">.
+  // A draft saves itself while it is written: <form data-autosave="/path">. Sending it waits for a save that is under way, and
+  // cancels one that has not begun: what is sent is newer than both.
   for (const form of document.querySelectorAll("form[data-autosave]")) {
     const note = form.querySelector("[data-autosave-note]");
-    let timer;
+    let timer, saving = null;
+    const keep = (name, value) => {
+      const field = form.querySelector(`[name=${name}]`);
+      if (value && field) field.value = value;
+    };
+    const save = async () => {
+      try {
+        const answer = await fetch(form.dataset.autosave, { method: "POST", body: new FormData(form), credentials: "same-origin" });
+        keep("version", answer.headers.get("X-Version"));
+        keep("shown", answer.headers.get("X-Shown"));
+        if (!note) return;
+        const said = answer.headers.get("Content-Type")?.startsWith("text/plain") ? await answer.text() : "";
+        note.textContent = said || (answer.ok ? "Saved." : "Not saved yet; press Continue to keep it.");
+      } catch { if (note) note.textContent = "No connection. What you wrote is still on this page."; }
+    };
     form.addEventListener("input", () => {
       clearTimeout(timer);
-      timer = setTimeout(async () => {
-        try {
-          const answer = await fetch(form.dataset.autosave, { method: "POST", body: new FormData(form), credentials: "same-origin" });
-          if (!note) return;
-          const said = answer.headers.get("Content-Type")?.startsWith("text/plain") ? await answer.text() : "";
-          note.textContent = said || (answer.ok ? "Saved." : "Not saved yet; press Continue to keep it.");
-          const version = answer.headers.get("X-Version"), field = form.querySelector("[name=version]");
-          if (version && field) field.value = version;
-        } catch { if (note) note.textContent = "No connection. What you wrote is still on this page."; }
-      }, 800);
+      timer = setTimeout(() => { saving = save().finally(() => { saving = null; }); }, 800);
+    });
+    form.addEventListener("submit", (event) => {
+      clearTimeout(timer);
+      if (!saving) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const button = event.submitter;
+      saving.then(() => form.requestSubmit(button));
     });
   }
 
