@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from django import forms
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from .document import CallDocument
@@ -96,10 +96,19 @@ class PartForm(forms.Form):
                 answers = [{"yes": True, "no": False}.get(line, line) for line in lines]
                 found[name] = {"key": key, "any_of": answers} if key else None
             else:
-                found[name] = _content(info, self.cleaned_data.get(name))
+                found[name] = _in_kind(info, _content(info, self.cleaned_data.get(name)))
         if "kind" in self.model.model_fields and "kind" not in self.fields:
             found["kind"] = self.model.model_fields["kind"].default
         return found
+
+
+def _in_kind(info: FieldInfo, value: Any) -> Any:
+    """A value as documents keep it, so that what was not touched is no change; what is wrong stays, to be complained of."""
+    adapter = TypeAdapter(info.annotation)
+    try:
+        return value if value is None else adapter.dump_python(adapter.validate_python(value), mode="json")
+    except ValidationError:
+        return value
 
 
 def fields_shown(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
