@@ -204,7 +204,7 @@ def awards(officer: Person, code: str) -> None:
     officer.sees("Sound, said reviewer 2")
     page = officer.page
     form = page.locator("#decide")
-    form.get_by_label("Award").check()
+    form.get_by_label("Award", exact=True).check()
     form.get_by_label("Credits").fill(str(AWARDED))
     form.get_by_label("Reason for the award").fill("A sound plan. The first half year needs less; ask for more when it runs.")
     officer.shot("decide")
