@@ -14,7 +14,7 @@ from typing import Any
 
 from .models import Application
 
-EMPTY = (None, "", [])
+EMPTY: tuple[Any, ...] = (None, "", [])
 Marks = dict[str, str]
 
 

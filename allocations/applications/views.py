@@ -66,7 +66,8 @@ def edit(request: HttpRequest, code: str, step: int) -> HttpResponse:
     found = pages(application.version.rules)
     if not 1 <= step <= len(found):
         return redirect("applications:check", code=code)
-    page, conflicts = found[step - 1], {}
+    page = found[step - 1]
+    conflicts: dict[str, Any] = {}
     form = PageForm(page, application, request.POST if request.method == "POST" else None)
     marks = marks_of(application, form.fields)
     if request.method == "POST":

@@ -104,7 +104,7 @@ class PartForm(forms.Form):
 
 def _in_kind(info: FieldInfo, value: Any) -> Any:
     """A value as documents keep it, so that what was not touched is no change; what is wrong stays, to be complained of."""
-    adapter = TypeAdapter(info.annotation)
+    adapter: TypeAdapter[Any] = TypeAdapter(info.annotation or Any)
     try:
         return value if value is None else adapter.dump_python(adapter.validate_python(value), mode="json")
     except ValidationError:

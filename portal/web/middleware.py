@@ -58,7 +58,7 @@ class CharacterMiddleware:
         cleaned = QueryDict(mutable=True)
         for name, values in request.POST.lists():
             cleaned.setlist(name, values if "password" in name else [text_clean(text) for text in values])
-        request.POST = cleaned
+        request.POST = cleaned  # type: ignore[assignment]  # the stubs know only what Django parsed itself
         return None
 
     @staticmethod
