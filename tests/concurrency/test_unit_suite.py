@@ -14,6 +14,7 @@ from tests.support.up import ROOT
 QUICK = "-c synchronous_commit=off"  # a power cut is not what is tested here
 # Counts of queries hold for the main database alone; here web sessions and the cache are counted with it.
 COUNTED = [
+    "tests/portal/accounts/test_people.py::test_the_list_asks_the_same_however_many_there_are",
     "tests/portal/organisations/test_facts.py::test_the_facts_page_for_each_who_may_see_it",
     "tests/allocations/awards/test_volume.py::test_a_programme_of_size_is_right_and_its_pages_stay_cheap",
 ]
