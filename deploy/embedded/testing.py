@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deploy.slurm.daemons import BoxTrouble
 from deploy.slurm.packages import install as slurm_install
+from deploy.slurm.packages import services_kept_down
 
 from .bootstrap import ROOT, VENV, commons_home, home_prepare, notebook_environment, notebook_install, say
 
@@ -32,6 +33,11 @@ PACKAGES = {
     "ceph-osd": "ceph-osd",
     "radosgw": "radosgw",
     "ceph": "ceph-common",
+    # A malware scanner and its daemon, for files that people offer.
+    "clamscan": "clamav",
+    "clamd": "clamav-daemon",
+    "clamdscan": "clamdscan",
+    "Rscript": "r-base-core",  # the R line of a dataset's page is run as it stands
 }
 # Library → Debian package that brings it: letters are drawn as PDF with Pango.
 LIBRARIES = {"pango-1.0": "libpango-1.0-0", "pangoft2-1.0": "libpangoft2-1.0-0", "harfbuzz-subset": "libharfbuzz-subset0"}
@@ -75,13 +81,9 @@ def _machine_prepare() -> None:
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"installing {', '.join(missing)} for the tests")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], env=quiet, check=False, stdout=subprocess.DEVNULL)
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
-            env=quiet,
-            check=False,
-            stdout=subprocess.DEVNULL,
-        )
+        with services_kept_down():
+            for argv in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
+                subprocess.run(["apt-get", "-qq", *argv], env=quiet, check=False, stdout=subprocess.DEVNULL)
     home = commons_home()
     home_prepare(home)
     if os.geteuid() == 0 and shutil.which("apt-get"):
@@ -94,4 +96,5 @@ def _machine_prepare() -> None:
 
 
 def _find(program: str) -> bool:
-    return bool(shutil.which(program) or list(Path("/usr/lib/postgresql").glob(f"*/bin/{program}")))
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return bool(shutil.which(program, path=path) or list(Path("/usr/lib/postgresql").glob(f"*/bin/{program}")))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .daemons import BoxTrouble
@@ -43,21 +45,27 @@ def install(log: Path) -> None:
         return
     if not shutil.which("apt-get"):
         raise BoxTrouble(f"these packages are missing and there is no apt-get to install them: {' '.join(need)}")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    keep = ["-o", "Dpkg::Options::=--force-confold"]
+    with services_kept_down(), log.open("ab") as out:
+        for argv in (
+            ["apt-get", "-q", "update"],
+            ["apt-get", "-q", "install", "-y", "--no-install-recommends", *keep, *need],
+        ):
+            done = subprocess.run(argv, env=quiet, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise BoxTrouble(f"apt-get could not install {' '.join(need)}; see {log}")
+
+
+@contextmanager
+def services_kept_down() -> Iterator[None]:
+    """Keep what apt-get installs meanwhile from starting daemons of its own (Debian's policy-rc.d)."""
     ours = not POLICY.exists()
     if ours:
         POLICY.write_text("#!/bin/sh\nexit 101\n")
         POLICY.chmod(0o755)
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    keep = ["-o", "Dpkg::Options::=--force-confold"]
     try:
-        with log.open("ab") as out:
-            for argv in (
-                ["apt-get", "-q", "update"],
-                ["apt-get", "-q", "install", "-y", "--no-install-recommends", *keep, *need],
-            ):
-                done = subprocess.run(argv, env=quiet, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            raise BoxTrouble(f"apt-get could not install {' '.join(need)}; see {log}")
+        yield
     finally:
         if ours:
             POLICY.unlink()
