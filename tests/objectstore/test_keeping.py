@@ -109,7 +109,8 @@ def test_what_the_store_says_is_what_lies_there_and_is_charged(small: Ground) ->
         admin.bucket_kept(connection, small.scratch) == admin._listed(connection, small.scratch) == admin.Kept(3 * MIB + 100, 2)
     )
     assert admin.bucket_kept(connection, f"{small.scratch}-none") == admin.Kept()
-    begin = timezone.now().replace(hour=8, minute=0, second=0, microsecond=0)
+    # Tomorrow: whatever the hour is now, nothing is measured before it is due.
+    begin = timezone.now().replace(hour=8, minute=0, second=0, microsecond=0) + timedelta(days=1)
     for hour in range(17):
         keeping.keepings_due(at=begin + timedelta(hours=hour))
     day = KeptDay.objects.get(keeping=kept(small), day=begin.date())

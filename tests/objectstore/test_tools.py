@@ -307,6 +307,19 @@ def test_the_lines_on_a_datasets_page_run_as_they_stand(tables: Ground, slug: st
         assert _said([r, "--vanilla", "-e", f"cat(nrow({read}))"], env, tables.home) == str(rows)
 
 
+def test_a_script_that_has_read_ends_well(tables: Ground) -> None:
+    """Many at once, because it is a race: pyarrow's threads let go of a file while Python ends."""
+    code = "import commons, pyarrow.parquet as pq; print(pq.read_table('fsspec+commons://numbers/numbers.parquet').num_rows)"
+    env = tables.env(tables.session())
+    argv = [str(environments_ready() / "base" / "bin" / "python"), "-c", code]
+    running = [
+        subprocess.Popen(argv, env=env, cwd=tables.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    ended = [(*one.communicate(timeout=120), one.returncode) for one in running]
+    assert {(out, code) for out, _, code in ended} == {(f"{ROWS}\n", 0)}, ended
+
+
 def _said(argv: list[str], env: dict[str, str], folder: Path) -> str:
     done = subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
