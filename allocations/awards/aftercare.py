@@ -1,47 +1,52 @@
-"""What a call's rules say of an award that goes on: more, longer, idle, reports. They inform; people decide."""
+"""What a call's rules say of an award that goes on: more, longer, idle, left over, reports."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from allocations.calls.afterwards import extension_finding, reclaim_finding, reports_due, topup_finding, topup_most
+from allocations.calls.afterwards import reclaim_finding, reports_due
 from allocations.calls.findings import Finding
-from allocations.ledger.selectors import balance
 from allocations.projects.models import Allocation
-from portal.audit.models import Event
 from portal.core.quantities import credits_text
 
+from .growing import Award
 from .models import Decision
-from .terms import Terms
 
 
-def aftercare(*, allocation: Allocation, decision: Decision, today: date) -> list[tuple[str, Finding]]:
-    """Each rule that applies with its title, in a constant number of queries."""
-    rules = decision.application.version.rules
-    duties, money = rules.duties, balance(code=allocation.account)
-    granted = money.granted - money.returned
-    found = []
-    if duties.supplement_at_percent is not None:
-        times = Event.objects.filter(about=f"allocation:{allocation.code}", kind="allocation.supplemented").count()
-        finding = topup_finding(duties, granted=granted, spent=money.spent, times=times)
-        most = credits_text(topup_most(duties, awarded=decision.credits))
-        found.append((f"A top-up of up to {most} credits", finding))
-    if duties.extension_months_max:
-        had = extended_months(allocation, Terms(decision.credits, decision.months or 1, []))
-        finding = extension_finding(duties, ends_on=allocation.ends_on, today=today, had_months=had, months=1)
-        found.append(("A month longer", finding))
-    if rules.reclaim is not None:
-        _, finding = reclaim_finding(
-            rules.reclaim,
-            starts_on=allocation.starts_on,
-            today=today,
-            granted=granted,
-            spent=money.spent,
-            held=money.held,
-            left=money.available,
+def idle_finding(award: Award, *, today: date) -> tuple[int, Finding] | None:
+    """Micro-credits that would return because they lie idle, and why; None where the call takes nothing back."""
+    if award.rules.reclaim is None:
+        return None
+    money = award.balance
+    return reclaim_finding(
+        award.rules.reclaim,
+        starts_on=award.allocation.starts_on,
+        today=today,
+        granted=money.granted - money.returned,
+        used=money.used,
+        held=money.held,
+        left=money.available,
+    )
+
+
+def later_words(award: Award, *, today: date) -> list[str]:
+    """What rules do by themselves with credits that are not used, as the team reads it."""
+    words, reclaim, leftover = [], award.rules.reclaim, award.rules.leftover
+    idle = idle_finding(award, today=today)
+    if reclaim is not None and idle is not None:
+        words.append(
+            f"Idle credits: awards used below {reclaim.used_below_percent} % after {reclaim.after_days} days give "
+            f"{reclaim.take_percent} % of what is left back, {reclaim.warn_days} days after a notice. Now: {idle[1].found}"
+            + (f", so {credits_text(idle[0])} credits." if idle[0] else ", so nothing.")
         )
-        found.append(("Idle credits may return to the pool", finding))
-    return found
+    if leftover.decay_percent_a_month:
+        words.append(
+            f"With each month without use {leftover.decay_percent_a_month} % of what is left lapses, after a notice. "
+            "Launching anything drops the notice."
+        )
+    if leftover.carry_percent:
+        words.append(f"A renewal takes {leftover.carry_percent} % of what is left on the last day along.")
+    return words
 
 
 def reports_words(*, allocation: Allocation, decision: Decision) -> list[str]:
@@ -50,11 +55,3 @@ def reports_words(*, allocation: Allocation, decision: Decision) -> list[str]:
     owed = reports_due(duties, starts_on=allocation.starts_on, ends_on=allocation.ends_on)
     words = [f"A {due.kind} report by {due.on:%-d %B %Y}, {due.reason}." for due in owed]
     return [*words, f"Print with results: {duties.acknowledgement}"] if duties.acknowledgement else words
-
-
-def extended_months(allocation: Allocation, terms: Terms) -> int:
-    """Whole months, begun ones counted, that the end was moved beyond the months awarded."""
-    months = (allocation.ends_on.year - allocation.starts_on.year) * 12 + allocation.ends_on.month - allocation.starts_on.month
-    if allocation.ends_on.day >= allocation.starts_on.day:
-        months += 1
-    return max(0, months - terms.months)

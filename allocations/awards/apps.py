@@ -6,9 +6,13 @@ class AwardsConfig(AppConfig):
 
     def ready(self) -> None:
         from allocations.applications.api import EXTRAS
+        from allocations.projects import giving
         from portal.web.registry import registry
 
         EXTRAS.append("allocations.awards.selectors.api_extras")
+        giving.CHECKS.append("allocations.awards.growing.check_within_rules")
+        giving.NOTES.append("allocations.awards.growing.gift_note")
+        giving.CLOSED.append("allocations.awards.aid.aid_settle")
         registry.volume("allocations.awards.volume.seed")
         registry.menu("Queue", "awards:queue", order=32, role="officer")
         registry.menu("Awards", "awards:register", order=45, public=True)
@@ -22,3 +26,6 @@ class AwardsConfig(AppConfig):
         registry.card("allocation", "allocations.awards.cards.aftercare_on_allocation", order=55)
         registry.sweep("allocations.awards.rests.rests_return", every_s=600)
         registry.sweep("allocations.awards.automatic.decide_due", every_s=10)
+        registry.sweep("allocations.awards.lapsing.bursts_lapse", every_s=600)
+        registry.sweep("allocations.awards.lapsing.idle_notices", every_s=3600)
+        registry.sweep("allocations.awards.lapsing.leftovers_carry", every_s=600)

@@ -11,13 +11,18 @@ from allocations.applications.models import Application
 from allocations.applications.policies import may_officiate
 from allocations.applications.states import Outcome, S, Turn
 from allocations.projects.models import Allocation
+from allocations.projects.policies import may_manage
 from portal.organisations.models import Organisation
 
 from . import appeals, selectors
-from .aftercare import aftercare, reports_words
+from .aftercare import later_words, reports_words
 from .figures import figures
 from .forms import DecideForm
-from .models import Decision, Rest
+from .growing import award_of
+from .lapsing import LIVE
+from .models import Rest
+from .wish_views import wish_form
+from .wishes import wishes
 
 
 def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
@@ -89,11 +94,18 @@ def aid_on_organisation(_: HttpRequest, *, organisation: Organisation) -> tuple[
     return "awards/card_aid.html", {"organisation": organisation}
 
 
-def aftercare_on_allocation(_: HttpRequest, *, allocation: Allocation) -> tuple[str, dict[str, Any]] | None:
-    """What the call's rules say of this award: more, longer, idle, reports."""
-    decision = Decision.objects.filter(allocation=allocation).select_related("application__version").order_by("-number").first()
-    if decision is None:
+def aftercare_on_allocation(request: HttpRequest, *, allocation: Allocation) -> tuple[str, dict[str, Any]] | None:
+    """What the call's rules say of this award: more, longer, idle, reports; for the team, the buttons that ask."""
+    award = award_of(allocation)
+    if award is None:
         return None
-    found = aftercare(allocation=allocation, decision=decision, today=timezone.now().date())
-    words = reports_words(allocation=allocation, decision=decision)
-    return ("awards/card_aftercare.html", {"found": found, "words": words}) if found or words else None
+    user: Any = request.user
+    today = timezone.now().date()
+    may_ask = allocation.state in LIVE and may_manage(user=user, allocation=allocation)
+    found = wishes(award, today=today)
+    return "awards/card_aftercare.html", {
+        "wishes": [(wish, wish_form(wish, allocation) if may_ask and not wish.never else None) for wish in found],
+        "grown": award.grown,
+        "later": later_words(award, today=today),
+        "owed": reports_words(allocation=allocation, decision=award.decision),
+    }

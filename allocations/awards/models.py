@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from allocations.applications.models import Application
 from allocations.applications.states import Outcome
+from allocations.projects.giving import Kind as Gift
 from allocations.projects.models import Allocation
 from portal.web.badges import Badge
 
@@ -110,3 +111,61 @@ class Rest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.allocation_id}: {self.amount}"
+
+
+class Grown(models.Model):
+    """
+    Something an award was given beyond its decision: one row each, so that nothing is ever counted as something else.
+
+    `by` is the officer; what a rule gave has none and keeps the rule's words. A burst lapses: `committed_before` is what was
+    used and held when it came, so that what is used first afterwards is the burst.
+    """
+
+    class Kind(models.TextChoices):
+        TOPUP = Gift.TOPUP.value, "Top-up"
+        BURST = Gift.BURST.value, "One-off burst"
+        SUPPLEMENT = Gift.SUPPLEMENT.value, "More credits"
+        CARRIED = Gift.CARRIED.value, "Carried over"
+        EXTENSION = Gift.EXTENSION.value, "More time"
+
+    allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, related_name="grown")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    number = models.PositiveSmallIntegerField(help_text="of its kind on this award")
+    amount = models.BigIntegerField(default=0, help_text="micro-credits")
+    transfer = models.CharField(max_length=80, blank=True, help_text="id in the ledger")
+    ends_on = models.DateField(null=True, blank=True, help_text="the last day since then, where time was given")
+    reason = models.TextField()
+    rule_words = models.TextField(blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField()
+    lapses_on = models.DateField(null=True, blank=True, help_text="the last day of a burst")
+    committed_before = models.BigIntegerField(default=0, help_text="micro-credits used and held when a burst came")
+    lapsed_at = models.DateTimeField(null=True, blank=True)
+    returned = models.BigIntegerField(default=0, help_text="micro-credits of a burst that went back unused")
+    source = models.ForeignKey(
+        Allocation, null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="what it was carried over from"
+    )
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["allocation", "kind", "number"], name="awards_what_grew_is_numbered_once"),
+            models.UniqueConstraint(fields=["source"], condition=Q(source__isnull=False), name="awards_a_rest_is_carried_once"),
+            models.CheckConstraint(
+                name="awards_what_grew_is_credits_or_time",
+                condition=Q(kind="extension", amount=0, ends_on__isnull=False)
+                | (~Q(kind="extension") & Q(amount__gt=0, ends_on__isnull=True) & ~Q(transfer="")),
+            ),
+            models.CheckConstraint(
+                name="awards_a_burst_lapses_and_nothing_else",
+                condition=Q(kind="burst", lapses_on__isnull=False)
+                | (~Q(kind="burst") & Q(lapses_on__isnull=True, lapsed_at__isnull=True, returned=0)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id}: {self.kind} {self.number}"
+
+    @property
+    def automatic(self) -> bool:
+        return bool(self.rule_words)

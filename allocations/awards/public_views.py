@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from allocations.applications.models import Application
 from allocations.applications.policies import check_may_officiate
 from allocations.applications.selectors import application_get_for_user
+from allocations.calls.afterwards import acts_alone
 from allocations.calls.models import Call
 from allocations.calls.selectors import call_list_public
 from allocations.reviews.models import Draw
@@ -26,7 +27,7 @@ from portal.audit import services as audit
 from portal.core.errors import Malformed
 
 from .figures import SMALL, figures
-from .models import Decision
+from .models import Decision, Grown
 from .register import LICENCE, entries, register, register_csv
 
 PAGE = 50
@@ -59,12 +60,16 @@ def figures_page(request: HttpRequest) -> HttpResponse:
 
 def rules_page(request: HttpRequest) -> HttpResponse:
     """The register of everything this portal decides or proposes without a person."""
-    rules = [(call, call.rules) for call in call_list_public() if call.rules.automatic]
+    calls = [(call, call.rules) for call in call_list_public()]
+    rules = [(call, found) for call, found in calls if found.automatic]
+    afterwards = [(call, found, words) for call, found in calls if (words := acts_alone(found))]
     decided = Decision.objects.filter(automatic=True)
     lots = Draw.objects.filter(call__published=True).select_related("call__current").order_by("-pk")[:20]
     context = {
         "lots": lots,
         "rules": rules,
+        "afterwards": afterwards,
+        "grown": Grown.objects.exclude(rule_words="").count(),
         "decided": decided.count(),
         "looked_at": decided.filter(appeal__isnull=False).count(),
     }

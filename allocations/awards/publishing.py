@@ -20,6 +20,7 @@ from allocations.datasets import services as datasets
 from allocations.ledger import services as ledger
 from allocations.ledger.states import AccountKind
 from allocations.projects import services as projects
+from allocations.projects.giving import Kind
 from allocations.projects.models import Allocation
 from allocations.reports import services as reports
 from portal.accounts.models import User
@@ -28,6 +29,7 @@ from portal.core.errors import Malformed, NotAllowed, Refusal
 from portal.core.quantities import credits_text
 
 from . import letters, shaping
+from .aid import aid_record
 from .models import Decision
 from .terms import Terms
 
@@ -158,7 +160,7 @@ def _allocation(application: Application, decision: Decision, terms: Terms, *, a
             raise NotAllowed("A rule never raises an award.")
         shaping.award_shape(application, credits=more, months=terms.months, today=at.date())
         part = f"appeal-{decision.number}"
-        shaping.aid_record(application, application.allocation, credits=more, at=at, part=part)
+        aid_record(rules=application.version.rules, allocation=application.allocation, credits=more, at=at, part=part)
         projects.allocation_supplement(
             allocation=application.allocation,
             id=f"{application.allocation.code.lower()}-{part}",
@@ -166,6 +168,7 @@ def _allocation(application: Application, decision: Decision, terms: Terms, *, a
             reason=decision.reason,
             by=decision.by,
             at=at,
+            kind=Kind.APPEAL,
         )
     return application.allocation
 

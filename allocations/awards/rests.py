@@ -9,6 +9,7 @@ from django.db import transaction
 from allocations.ledger import services as ledger
 from allocations.ledger.states import AccountKind
 from allocations.projects import services as projects
+from allocations.projects.giving import Kind
 from allocations.projects.models import Allocation
 from allocations.projects.states import S
 from portal.accounts.models import Role, User
@@ -62,7 +63,13 @@ def rest_grant(*, rest: Rest, reason: str, by: User, at: datetime) -> None:
         raise Refusal("rest_gone", f"The rest of {allocation.code} went back to the pool already.")
     ledger.account_close(allocation=rest.account, at=at, reason="granted", by=_ref(by))
     projects.allocation_supplement(
-        allocation=allocation, id=f"{allocation.code.lower()}-rest", amount=rest.amount, reason=reason.strip(), by=by, at=at
+        allocation=allocation,
+        id=f"{allocation.code.lower()}-rest",
+        amount=rest.amount,
+        reason=reason.strip(),
+        by=by,
+        at=at,
+        kind=Kind.REST,
     )
 
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from allocations.applications.models import Application
-from allocations.applications.selectors import facts_of
 from allocations.calls.afterwards import last_day, release_parts
 from allocations.calls.deciding import pool_of, start_finding
-from allocations.calls.pricing import aid_finding, aid_value_eur, charged_rate
+from allocations.calls.pricing import charged_rate
 from allocations.projects import services as projects
 from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import Refusal
-from portal.organisations import facts as enterprise_facts
-from portal.organisations.models import Organisation
 
+from .aid import aid_check, aid_record
 from .rests import rest_set_aside
 from .terms import Terms
 
@@ -44,13 +42,8 @@ def award_shape(application: Application, *, credits: int, months: int, today: d
     if starts_on is None:
         raise Refusal("outside_start_window", f"No award can be made now: {start.reason}")
     reasons = [start.reason]
-    if rules.aid is not None:
-        # Two awards to one enterprise at the same moment meet here, so that both cannot fit into the same room.
-        Organisation.objects.select_for_update().get(pk=application.organisation_id)
-        received = facts_of(organisation=application.organisation, today=today).subsidies_eur or 0
-        aid = aid_finding(rules.aid, received_eur=received, amount=credits)
-        if not aid.passes:
-            raise Refusal("aid_ceiling", f"This award would pass the ceiling of aid: {aid.reason}")
+    aid = aid_check(rules=rules, organisation=application.organisation, credits=credits, today=today)
+    if aid is not None:
         reasons.append(aid.reason)
     pool = pool_of(rules, application.answers)
     first, rest = release_parts(rules.release, credits)
@@ -86,25 +79,5 @@ def allocation_make(application: Application, terms: Terms, *, reason: str, by: 
     )
     if shape.later:
         rest_set_aside(allocation=allocation, amount=shape.later, by=by, at=at)
-    aid_record(application, allocation, credits=terms.credits, at=at)
+    aid_record(rules=rules, allocation=allocation, credits=terms.credits, at=at)
     return allocation
-
-
-def aid_record(application: Application, allocation: Allocation, *, credits: int, at: datetime, part: str = "") -> None:
-    """
-    Count the award as a subsidy of its enterprise, where the call says that it is one.
-
-    :param part: names a later grant to the same allocation (`appeal-2`), which is counted beside the first
-    """
-    aid = application.version.rules.aid
-    if aid is None:
-        return
-    enterprise_facts.subsidy_from_award(
-        organisation=application.organisation,
-        amount_eur=aid_value_eur(aid, credits),
-        on=at.date(),
-        granted_by=application.version.rules.programme,
-        purpose=f"{allocation.code} {allocation.title}",
-        about=f"allocation:{allocation.code}" + (f":{part}" if part else ""),
-        at=at,
-    )

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import panel_views, public_views, rest_views, views
+from . import panel_views, public_views, rest_views, views, wish_views
 
 app_name = "awards"
 urlpatterns = [
@@ -11,6 +11,7 @@ urlpatterns = [
     path("queue/panel/<slug:slug>/lot/", panel_views.panel_lot, name="panel_lot"),
     path("queue/panel/<slug:slug>/reciprocal/", panel_views.panel_reciprocal, name="panel_reciprocal"),
     path("applications/<str:code>/rest/", rest_views.grant, name="rest"),
+    path("allocations/<str:code>/ask/<slug:kind>/", wish_views.ask, name="wish"),
     path("applications/<str:code>/take-back/", panel_views.take_back, name="take_back"),
     path("applications/<str:code>/decide/", views.decide, name="decide"),
     path("applications/<str:code>/decision/", views.letter, name="letter"),

@@ -90,6 +90,19 @@ def held_since(*, code: str, seq: int, besides: str = "") -> bool:
     return (held.exclude(resource=besides) if besides else held).exists()
 
 
+def last_held_at(*, code: str, besides: str = "") -> datetime | None:
+    """When something was last held on an account, for another resource than `besides`; None when nothing ever was."""
+    held = Transfer.objects.filter(account_id=_key(code), kind=Move.HOLD)
+    # Newest first along the chain: the search ends at the first hold that counts.
+    return (held.exclude(resource=besides) if besides else held).order_by("-seq").values_list("at", flat=True).first()
+
+
+def returned_at_end(*, code: str) -> int:
+    """Micro-credits that went back to the pool because an account was closed, late refunds included."""
+    rows = Transfer.objects.filter(account_id=_key(code), kind=Move.RETURN, pk__startswith=f"{code}:return-")
+    return int(rows.aggregate(sum=Sum("amount", default=0))["sum"])
+
+
 def last_moved(*, codes: list[str]) -> dict[str, datetime]:
     """When each account last moved, in one query."""
     heads = Transfer.objects.filter(account__code__in=codes, seq=F("account__seq"))

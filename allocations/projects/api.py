@@ -18,6 +18,7 @@ from portal.core.quantities import credits_parse, credits_text
 
 from . import asking, budget, reclaim, selectors, services
 from .export import statement_download
+from .giving import Kind
 from .models import Allocation
 from .statement import statement
 
@@ -74,11 +75,17 @@ def allocation_statement(request: HttpRequest, code: str, ask: Query[PageAsk]) -
     return {"items": [line.as_dict() for line in shown], "next": following}
 
 
-class GrantIn(Schema):
+class CreditsIn(Schema):
     """Credits as a decimal string, and why. The Idempotency-Key makes it happen once."""
 
     credits: str
     reason: str
+
+
+class GrantIn(CreditsIn):
+    """As what they are given: the rules of the call know limits for each."""
+
+    kind: Literal["supplement", "topup", "burst"] = "supplement"
 
 
 class ReasonIn(Schema):
@@ -93,13 +100,13 @@ class ExtendIn(ReasonIn):
     ends_on: date
 
 
-class TransferIn(GrantIn):
+class TransferIn(CreditsIn):
     """To which other allocation of the enterprise."""
 
     to: str
 
 
-class ReclaimIn(GrantIn):
+class ReclaimIn(CreditsIn):
     """After how many days' notice."""
 
     days: int = reclaim.NOTICE_DAYS
@@ -122,6 +129,7 @@ def allocation_supplement(request: HttpRequest, code: str, body: GrantIn) -> dic
         reason=body.reason,
         by=user,
         at=timezone.now(),
+        kind=Kind(body.kind),
     )
     return _row_now(allocation)
 
@@ -187,6 +195,14 @@ def allocation_reclaim(request: HttpRequest, code: str, body: ReclaimIn) -> dict
         at=timezone.now(),
     )
     return {"allocation": allocation.code, "credits": credits_text(notice.amount), "due_on": notice.due_on}
+
+
+@router.post("/allocations/{code}/decline")
+def allocation_decline(request: HttpRequest, code: str, body: ReasonIn) -> dict[str, Any]:
+    """An officer says no to what is asked for, with the reason."""
+    user, allocation = _asked(request, code)
+    asking.more_decline(allocation=allocation, reason=body.reason, by=user, at=timezone.now())
+    return _row_now(allocation)
 
 
 @router.post("/allocations/{code}/ask-more")

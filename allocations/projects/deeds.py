@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dateutil.relativedelta import relativedelta
 from django import forms
 
 from portal.accounts.models import User
+from portal.core.quantities import credits_text
 from portal.organisations.selectors import member_list
 
 from . import asking, budget, policies, reclaim, selectors, services
 from .forms import ExtendForm, GrantForm, MoreForm, ReadersForm, ReasonForm, ReclaimForm, TransferForm
+from .giving import BY_OFFICER, Kind
 from .models import Allocation, ReclaimNotice
 from .states import S
 
@@ -39,7 +42,13 @@ class Deed:
 def _supplement(allocation: Allocation, given: dict[str, Any], by: User, at: datetime) -> object:
     id = f"{allocation.code.lower()}-supplement-{given['once']}"
     return services.allocation_supplement(
-        allocation=allocation, id=id, amount=given["amount"], reason=given["reason"], by=by, at=at
+        allocation=allocation,
+        id=id,
+        amount=given["amount"],
+        reason=given["reason"],
+        by=by,
+        at=at,
+        kind=Kind(given["kind"]),
     )
 
 
@@ -115,6 +124,16 @@ DEEDS: dict[str, Deed] = {
         LIVE,
         _supplement,
     ),
+    "decline": Deed(
+        "Say no to what is asked",
+        "The enterprise gets a letter with your reason. What it has stays as it is.",
+        "Say no",
+        "The enterprise was told.",
+        ReasonForm,
+        policies.may_officiate,
+        LIVE,
+        lambda allocation, given, by, at: asking.more_decline(allocation=allocation, by=by, at=at, **given),
+    ),
     "extend": Deed(
         "Extend",
         "The last day moves later; credits stay as they are.",
@@ -184,10 +203,12 @@ DEEDS: dict[str, Deed] = {
 def deeds_open(*, user: User, allocation: Allocation) -> dict[str, Deed]:
     """What this person may do with this allocation now."""
     notice = allocation.reclaim_notices.filter(state=reclaim.GIVEN).exists()
+    asked = allocation.asked_for_more.filter(answered_at=None).exists()
+    closed = {"reclaim" if notice else "keep", *([] if asked else ["decline"])}
     found = {}
     answers: dict[Any, bool] = {}
     for name, deed in DEEDS.items():
-        if allocation.state not in deed.states or name == ("reclaim" if notice else "keep"):
+        if allocation.state not in deed.states or name in closed:
             continue
         if deed.may not in answers:
             answers[deed.may] = deed.may(user=user, allocation=allocation)
@@ -204,4 +225,18 @@ def deed_form(name: str, *, allocation: Allocation, user: User, data: Any = None
         return ReadersForm(data, people=people, initial={"readers": chosen})
     if name == "transfer":
         return TransferForm(data, others=selectors.transfer_targets(user=user, source=allocation))
+    if name in ("supplement", "extend") and data is None:
+        return DEEDS[name].form(initial=_as_asked(name, allocation))
     return DEEDS[name].form(data)
+
+
+def _as_asked(name: str, allocation: Allocation) -> dict[str, Any]:
+    """What the team asked for, so that granting it is one click and a reason."""
+    asked = allocation.asked_for_more.filter(answered_at=None)
+    if name == "extend":
+        found = asked.filter(wish=asking.Wish.EXTENSION).first()
+        return {"ends_on": allocation.ends_on + relativedelta(months=found.months)} if found and found.months else {}
+    found = asked.exclude(wish=asking.Wish.EXTENSION).order_by("pk").last()
+    if found is None or not found.amount:
+        return {}
+    return {"amount": credits_text(found.amount), "kind": found.wish if found.wish in BY_OFFICER else Kind.SUPPLEMENT}

@@ -10,6 +10,7 @@ from portal.accounts.models import User
 from portal.core.quantities import BadQuantity, credits_parse
 
 from . import reclaim
+from .giving import BY_OFFICER, Kind
 from .models import Allocation
 
 
@@ -40,12 +41,28 @@ class ReasonForm(forms.Form):
     )
 
 
-class GrantForm(ReasonForm):
-    """How many credits more, and why."""
+class AmountForm(ReasonForm):
+    """How many credits, and why."""
 
     once = forms.RegexField(r"^[0-9a-f]{20}$", widget=forms.HiddenInput, initial=once)
     amount = CreditsField(label="Credits", help_text="For example 100 or 12.5.")
     field_order = ["amount", "reason", "once"]
+
+
+class GrantForm(AmountForm):
+    """How many credits more, as what, and why."""
+
+    kind = forms.ChoiceField(
+        label="Given as",
+        choices=[(str(kind), words) for kind, words in BY_OFFICER.items()],
+        initial=str(Kind.SUPPLEMENT),
+        required=False,
+        help_text="The rules of its call know limits for each. A top-up counts as one of the team's.",
+    )
+    field_order = ["amount", "kind", "reason", "once"]
+
+    def clean_kind(self) -> str:
+        return self.cleaned_data["kind"] or str(Kind.SUPPLEMENT)
 
 
 class ExtendForm(ReasonForm):
@@ -55,7 +72,7 @@ class ExtendForm(ReasonForm):
     field_order = ["ends_on", "reason"]
 
 
-class TransferForm(GrantForm):
+class TransferForm(AmountForm):
     """How many credits, to which other allocation, and why."""
 
     to = forms.ChoiceField(label="To")

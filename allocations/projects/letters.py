@@ -48,15 +48,19 @@ def _write(allocation: Allocation, kind: str, subject: str, text: str, *, to: li
         )
 
 
-def supplemented(allocation: Allocation, *, amount: int, reason: str, at: datetime) -> None:
+BY_RULE = "\n\nThis was decided by a rule of its call, not by a person."
+
+
+def supplemented(allocation: Allocation, *, amount: int, reason: str, by_rule: bool, at: datetime) -> None:
     """More credits were granted."""
     text = f"{credits_text(amount)} more credits were granted to your allocation. You can use them at once.\n\nReason: {reason}"
+    text += BY_RULE if by_rule else ""
     _write(allocation, "supplemented", f"{credits_text(amount)} more credits", text, to=leaders(allocation), at=at)
 
 
-def extended(allocation: Allocation, *, reason: str, at: datetime) -> None:
+def extended(allocation: Allocation, *, reason: str, by_rule: bool, at: datetime) -> None:
     """The last day moved."""
-    text = f"Your allocation now runs until {day(allocation.ends_on)}.\n\nReason: {reason}"
+    text = f"Your allocation now runs until {day(allocation.ends_on)}.\n\nReason: {reason}{BY_RULE if by_rule else ''}"
     _write(allocation, "extended", f"Extended until {day(allocation.ends_on)}", text, to=leaders(allocation), at=at)
 
 
@@ -91,13 +95,13 @@ def moved(source: Allocation, target: Allocation, *, amount: int, reason: str, b
     _write(source, "moved", f"{credits_text(amount)} credits moved to {target.code}", text, to=leaders(source), at=at)
 
 
-def reclaim_announced(allocation: Allocation, *, amount: int, due_on: date, reason: str, at: datetime) -> None:
+def reclaim_announced(allocation: Allocation, *, amount: int, due_on: date, reason: str, by_rule: bool, at: datetime) -> None:
     """Idle credits will return."""
     text = (
         f"Your allocation has not been used for a while. On {day(due_on)}, {credits_text(amount)} of its credits return to the "
         f"programme, so that others can use them.\n\nReason: {reason}\n\nTo keep them, launch anything before that day: the "
         "notice is then dropped by itself. Nothing that runs is touched and no file is deleted."
-    )
+    ) + (BY_RULE if by_rule else "")
     _write(allocation, "reclaim_announced", f"Idle credits return on {day(due_on)}", text, to=leaders(allocation), at=at)
 
 
@@ -118,14 +122,31 @@ def budget(allocation: Allocation, *, subject: str, text: str, at: datetime) -> 
     _write(allocation, "budget", subject, text, to=budget_readers(allocation), at=at)
 
 
-def more_asked(allocation: Allocation, *, by: User, message: str, at: datetime) -> None:
+def burst_lapsed(allocation: Allocation, *, amount: int, given: int, at: datetime) -> None:
+    """A one-off burst is over."""
+    text = (
+        f"The days of your burst of {credits_text(given)} credits are over. {credits_text(amount)} of them were not used and "
+        "returned to the programme. The credits of your award itself are untouched."
+    )
+    _write(
+        allocation, "burst_lapsed", f"{credits_text(amount)} credits of your burst lapsed", text, to=leaders(allocation), at=at
+    )
+
+
+def more_declined(allocation: Allocation, *, reason: str, at: datetime) -> None:
+    """An officer said no to what was asked."""
+    text = (
+        f"An officer read what you asked for and did not grant it.\n\nReason: {reason}\n\nYou may ask again, or write to them."
+    )
+    _write(allocation, "more_declined", f"What you asked for {allocation.code}", text, to=leaders(allocation), at=at)
+
+
+def more_asked(allocation: Allocation, *, by: User, what: str, message: str, at: datetime) -> None:
     """To the officers: somebody asks for more."""
     officers = User.objects.filter(is_active=True, roles__role=Role.OFFICER).distinct().order_by("pk")
     to = [o for o in officers if not allocation.organisation.memberships.filter(user=o, left_at=None).exists()]
-    text = (
-        f"{by} asks for more credits for {allocation.title} of {allocation.organisation}.\n\n{message or 'No words with it.'}"
-    )
-    _write(allocation, "more_asked", f"{allocation.code} asks for more credits", text, to=to, at=at)
+    text = f"{by} asks for {what} for {allocation.title} of {allocation.organisation}.\n\n{message or 'No words with it.'}"
+    _write(allocation, "more_asked", f"{allocation.code} asks for {what}", text, to=to, at=at)
 
 
 def day(moment: date) -> str:

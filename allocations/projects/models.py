@@ -143,9 +143,21 @@ class DailyUse(models.Model):
 
 
 class MoreAsked(models.Model):
-    """Somebody asked for more credits on an allocation. Open until an officer answered, by a supplement or in words."""
+    """
+    Somebody asked for more on an allocation: credits, a top-up, a burst, or more time. Open until an officer answered, by
+    giving it or in words.
+    """
+
+    class Wish(models.TextChoices):
+        CREDITS = "credits", "more credits"
+        TOPUP = "topup", "a top-up"
+        BURST = "burst", "a one-off burst"
+        EXTENSION = "extension", "more time"
 
     allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="asked_for_more")
+    wish = models.CharField(max_length=10, choices=Wish.choices, default=Wish.CREDITS)
+    amount = models.BigIntegerField(null=True, blank=True, help_text="micro-credits, where an amount was named")
+    months = models.PositiveSmallIntegerField(null=True, blank=True, help_text="of more time")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     message = models.TextField(blank=True)
     at = models.DateTimeField()
@@ -154,7 +166,9 @@ class MoreAsked(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["allocation"], condition=Q(answered_at__isnull=True), name="projects_more_is_asked_for_once_at_a_time"
+                fields=["allocation", "wish"],
+                condition=Q(answered_at__isnull=True),
+                name="projects_more_is_asked_for_once_at_a_time",
             )
         ]
 
@@ -173,7 +187,9 @@ class ReclaimNotice(models.Model):
     allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="reclaim_notices")
     amount = models.BigIntegerField()
     reason = models.TextField()
-    given_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    given_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", help_text="none: a rule of its call"
+    )
     given_at = models.DateTimeField()
     due_on = models.DateField()
     seq = models.BigIntegerField()

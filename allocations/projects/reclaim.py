@@ -24,17 +24,19 @@ GIVEN, TAKEN, DROPPED = ReclaimNotice.State.GIVEN, ReclaimNotice.State.TAKEN, Re
 
 
 def reclaim_announce(
-    *, allocation: Allocation, amount: int, reason: str, by: User, at: datetime, days: int = NOTICE_DAYS
+    *, allocation: Allocation, amount: int, reason: str, by: User | None, at: datetime, days: int = NOTICE_DAYS
 ) -> ReclaimNotice:
     """
     Give notice that idle credits return to the pool.
 
     :param amount: micro-credits, at most what is available now
+    :param by: an officer; None when a rule of its call gives notice
     :raises NotAllowed: unless an officer who does not belong to the enterprise
     :raises Malformed: less than a week's notice, no reason, or an amount that is not there
     :raises Refusal: `reclaim_announced` when a notice stands already
     """
-    policies.check_officiates(user=by, allocation=allocation, what="reclaim idle credits")
+    if by is not None:
+        policies.check_officiates(user=by, allocation=allocation, what="reclaim idle credits")
     if not reason.strip():
         raise Malformed("Give a reason: the enterprise reads it.", field="reason")
     if days < NOTICE_DAYS_MIN:
@@ -54,7 +56,7 @@ def reclaim_announce(
                 seq=ledger_read.chain_length(code=allocation.account),
             )
             _record(notice, "announced", by=by, at=at)
-            letters.reclaim_announced(allocation, amount=amount, due_on=notice.due_on, reason=reason, at=at)
+            letters.reclaim_announced(allocation, amount=amount, due_on=notice.due_on, reason=reason, by_rule=by is None, at=at)
     except IntegrityError:
         raise Refusal("reclaim_announced", f"A notice for {allocation.code} stands already. Drop it first.") from None
     return notice
@@ -97,7 +99,7 @@ def _take(notice: ReclaimNotice, *, at: datetime) -> None:
             allocation=account,
             amount=amount,
             reason=f"idle credits, announced on {notice.given_at:%Y-%m-%d}: {notice.reason}",
-            by=f"person:{notice.given_by_id}",
+            by=f"person:{notice.given_by_id}" if notice.given_by_id else "rule",
             at=at,
         )
         letters.reclaimed(notice.allocation, amount=amount, at=at)

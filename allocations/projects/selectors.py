@@ -9,7 +9,7 @@ from portal.accounts.models import Role, User
 from portal.core.errors import NotAllowed, NotYours, Refusal
 from portal.organisations.models import OrgRole
 
-from .models import Allocation, AllocationResource
+from .models import Allocation, AllocationResource, MoreAsked
 from .states import S
 
 
@@ -95,5 +95,5 @@ def allocation_list_for_officer(*, user: User, words: str = "", state: str = "",
     if state:
         rows = rows.filter(state=state)
     if asked:
-        rows = rows.filter(asked_for_more__answered_at=None, asked_for_more__isnull=False)
+        rows = rows.filter(pk__in=MoreAsked.objects.filter(answered_at=None).values("allocation_id"))
     return rows

@@ -22,7 +22,8 @@ from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.core.quantities import credits_text
 from portal.organisations.models import Organisation
 
-from . import letters, policies
+from . import giving, letters, policies
+from .giving import Gift, Kind
 from .models import Allocation, AllocationMember, AllocationResource, MoreAsked
 from .policies import address_fits
 from .states import Actor, S, check_transition
@@ -108,18 +109,33 @@ def allocation_create(
 
 
 @transaction.atomic
-def allocation_supplement(*, allocation: Allocation, id: str, amount: int, reason: str, by: User | None, at: datetime) -> None:
+def allocation_supplement(
+    *,
+    allocation: Allocation,
+    id: str,
+    amount: int,
+    reason: str,
+    by: User | None,
+    at: datetime,
+    kind: Kind = Kind.SUPPLEMENT,
+    rule_words: str = "",
+) -> None:
     """
     Grant more credits to an allocation that has not ended.
 
     :param id: of the transfer, so that asking twice grants once
-    :param by: an officer; None when a rule of the call decided it
+    :param by: an officer; None when a rule of the call decided it, whose words are `rule_words`
+    :param kind: as what it is given; the rules of its call know limits for each kind
     :raises NotAllowed: unless an officer who does not belong to the enterprise
+    :raises Refusal: whatever the rules of its call refuse
     :raises LedgerRefusal: `exceeds_pool`, `allocation_not_active`, `reason_missing`
     """
     if by is not None:
         policies.check_officiates(user=by, allocation=allocation, what="grant more")
     again = ledger_read.transfer_exists(id=id)
+    gift = Gift(allocation, kind, reason, by, at, id=id, amount=amount, rule_words=rule_words)
+    if not again:
+        giving.check(gift)
     ledger.grant(
         id=id,
         allocation=allocation.account,
@@ -131,19 +147,25 @@ def allocation_supplement(*, allocation: Allocation, id: str, amount: int, reaso
     )
     if again:
         return
-    MoreAsked.objects.filter(allocation=allocation, answered_at=None).update(answered_at=at)
-    _tell(allocation, "supplemented", by=by, at=at, reason=reason, amount=credits_text(amount))
-    letters.supplemented(allocation, amount=amount, reason=reason, at=at)
+    giving.note(gift)
+    asked = MoreAsked.objects.filter(allocation=allocation, answered_at=None)
+    asked.exclude(wish=MoreAsked.Wish.EXTENSION).update(answered_at=at)
+    facts = {"kind_given": kind, "rule": rule_words} if rule_words else {"kind_given": kind}
+    _tell(allocation, "supplemented", by=by, at=at, reason=reason, amount=credits_text(amount), **facts)
+    letters.supplemented(allocation, amount=amount, reason=reason, by_rule=bool(rule_words), at=at)
 
 
 @transaction.atomic
-def allocation_extend(*, allocation: Allocation, ends_on: date, reason: str, by: User | None, at: datetime) -> None:
+def allocation_extend(
+    *, allocation: Allocation, ends_on: date, reason: str, by: User | None, at: datetime, rule_words: str = ""
+) -> None:
     """
     Move the last day later.
 
-    :param by: an officer; None when a rule of the call decided it
+    :param by: an officer; None when a rule of the call decided it, whose words are `rule_words`
     :raises NotAllowed: unless an officer who does not belong to the enterprise
     :raises Malformed: a day that is not later, no reason, or an allocation that has ended
+    :raises Refusal: whatever the rules of its call refuse
     """
     if by is not None:
         policies.check_officiates(user=by, allocation=allocation, what="extend it")
@@ -153,13 +175,18 @@ def allocation_extend(*, allocation: Allocation, ends_on: date, reason: str, by:
         raise Malformed(f"The new last day must be after {row.ends_on}.", field="ends_on")
     if row.state in (S.CLOSING, S.CLOSED):
         raise Malformed("An allocation that has ended is not extended; award a new one.", field="ends_on")
+    gift = Gift(row, Kind.EXTENSION, reason, by, at, rule_words=rule_words, ends_before=row.ends_on, ends_on=ends_on)
+    giving.check(gift)
     # Compare-and-set: the clock may be ending it at this very moment.
     moved = Allocation.objects.filter(pk=row.pk, ends_on=row.ends_on).exclude(state__in=[S.CLOSING, S.CLOSED])
     if not moved.update(ends_on=ends_on):
         raise changed_meanwhile()
+    giving.note(gift)
     allocation.ends_on = ends_on
-    _tell(allocation, "extended", by=by, at=at, reason=reason, before=str(row.ends_on), after=str(ends_on))
-    letters.extended(allocation, reason=reason, at=at)
+    MoreAsked.objects.filter(allocation=allocation, wish=MoreAsked.Wish.EXTENSION, answered_at=None).update(answered_at=at)
+    facts = {"rule": rule_words} if rule_words else {}
+    _tell(allocation, "extended", by=by, at=at, reason=reason, before=str(row.ends_on), after=str(ends_on), **facts)
+    letters.extended(allocation, reason=reason, by_rule=bool(rule_words), at=at)
 
 
 @transaction.atomic
@@ -272,17 +299,23 @@ def allocations_by_date(*, at: datetime) -> None:
         _by_clock(_start, allocation)
     for allocation in Allocation.objects.filter(state__in=[S.ACTIVE, S.SUSPENDED], ends_on__lt=at.date()):
         _by_clock(partial(allocation_end, reason="its last day has passed", by=None, at=at), allocation=allocation)
-    closing = list(Allocation.objects.filter(state=S.CLOSING))
+    closing = list(Allocation.objects.filter(state=S.CLOSING).select_related("organisation"))
     accounts = ledger_read.balance_map(codes=[allocation.account for allocation in closing])
     for allocation in closing:
         if accounts[allocation.account].state == AccountState.CLOSED:
-            _by_clock(partial(allocation_move, new=S.CLOSED, actor=Actor.LEDGER), allocation)
+            _by_clock(partial(_close, at=at), allocation)
 
 
 @transaction.atomic
 def _start(allocation: Allocation) -> None:
     allocation_move(allocation, S.ACTIVE, Actor.CLOCK)
     ledger.account_resume(allocation=allocation.account)
+
+
+@transaction.atomic
+def _close(allocation: Allocation, *, at: datetime) -> None:
+    allocation_move(allocation, new=S.CLOSED, actor=Actor.LEDGER)
+    giving.closed(allocation, at=at)
 
 
 def _by_clock(step: Callable[..., None], *args: Allocation, **kwargs: Allocation) -> None:

@@ -74,7 +74,8 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
             "forecast": budget.forecast(allocation=allocation, balance=balance, today=today),
             "days_left": (allocation.ends_on - today).days + 1,
             "reclaim": allocation.reclaim_notices.filter(state=ReclaimNotice.State.GIVEN).first(),
-            "asked": allocation.asked_for_more.filter(answered_at=None).select_related("by").first(),
+            "asked": (asked := list(allocation.asked_for_more.filter(answered_at=None).select_related("by").order_by("pk"))),
+            "asked_credits": any(one.wish == MoreAsked.Wish.CREDITS for one in asked),
         },
     )
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from portal.accounts.models import Role, User
 from portal.accounts.policies import check_role
@@ -186,6 +187,27 @@ def subsidy_from_award(
     )
 
 
+def subsidies_of(*, about: str) -> list[Subsidy]:
+    """What an award of this portal wrote, later grants to it included, the oldest first."""
+    rows = Subsidy.objects.filter(Q(about=about) | Q(about__startswith=f"{about}:"), withdrawn_at__isnull=True)
+    return list(rows.select_related("organisation").order_by("pk"))
+
+
+def subsidy_lower(*, subsidy: Subsidy, amount_eur: int, why: str, at: datetime) -> None:
+    """
+    Lower what an award of this portal wrote to what it came to, with the change in the history, in the caller's transaction.
+
+    :param amount_eur: what it came to; 0 withdraws it, and the row stays, marked
+    :param why: what is known now, for the history: "A-2001 ended with 40 of 300 credits used"
+    """
+    rows = Subsidy.objects.filter(pk=subsidy.pk, amount_eur__gt=amount_eur, withdrawn_at__isnull=True)
+    if not rows.update(**({"amount_eur": amount_eur} if amount_eur else {"withdrawn_at": at})):
+        return
+    before = f"€ {subsidy.amount_eur:,} by {subsidy.granted_by} on {subsidy.granted_on}"
+    after = f"€ {amount_eur:,} by {subsidy.granted_by} on {subsidy.granted_on}" if amount_eur else ""
+    _note(subsidy.organisation, {"subsidy": before}, {"subsidy": after}, evidence=why, by=None, at=at)
+
+
 @transaction.atomic
 def fact_verify(*, change: FactChange, note: str, by: User, at: datetime) -> None:
     """
@@ -226,7 +248,7 @@ def _note(
     after: Mapping[str, Any],
     *,
     evidence: str,
-    by: User,
+    by: User | None,
     at: datetime,
 ) -> None:
     changes_write(organisation=organisation, before=before, after=after, evidence=evidence, by=by, at=at)

@@ -245,7 +245,7 @@ class Subsidy(models.Model):
     purpose = models.CharField(max_length=200, blank=True)
     about = models.CharField(max_length=80, blank=True, help_text="the award here that wrote it; empty: told by the enterprise")
     written_at = models.DateTimeField()
-    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="told by mistake")
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="told by mistake, or its award came to nothing")
 
     class Meta:
         ordering = ["-granted_on", "-pk"]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from .base import Part
 
+DecidedBy = Literal["officer", "rule"]
 Domain = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", max_length=120)]
 
 
@@ -19,6 +20,7 @@ class TopUp(Part):
         default=None, gt=0, description="the most one top-up gives; none: up to the award again"
     )
     times_max: int = Field(default=1, ge=1, le=20)
+    decided_by: DecidedBy = Field(default="officer", description="who answers a team that asks for one when the rule allows it")
 
 
 class Burst(Part):
@@ -26,6 +28,7 @@ class Burst(Part):
 
     credits_max: Decimal = Field(gt=0)
     days: int = Field(default=30, ge=1, le=366)
+    decided_by: DecidedBy = Field(default="officer", description="who answers a team that asks for it")
 
 
 class Duties(Part):
@@ -38,7 +41,9 @@ class Duties(Part):
     supplement_at_percent: int | None = Field(default=80, ge=1, le=100)
     topup: TopUp = TopUp()
     burst: Burst | None = None
-    extension_months_max: int = Field(default=0, ge=0)
+    extension_months_max: int = Field(default=0, ge=0, description="in all; it binds officers too")
+    extension_times_max: int | None = Field(default=None, ge=1, le=20, description="none: as often as the months last")
+    extension_decided_by: DecidedBy = "officer"
     extension_asked_days_before: int | None = Field(
         default=None, ge=1, description="an extension may be asked for from so many days before the end; none: at any time"
     )
@@ -58,7 +63,7 @@ class Reclaim(Part):
     after_days: int = Field(ge=7, description="since the first day of the award")
     used_below_percent: int = Field(ge=1, le=100)
     take_percent: int = Field(ge=1, le=100, description="of what is left")
-    warn_days: int = Field(default=14, ge=1)
+    warn_days: int = Field(default=14, ge=7, le=90)
 
 
 class Leftover(Part):

@@ -105,6 +105,9 @@ class Migration(migrations.Migration):
             name='MoreAsked',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('wish', models.CharField(choices=[('credits', 'more credits'), ('topup', 'a top-up'), ('burst', 'a one-off burst'), ('extension', 'more time')], default='credits', max_length=10)),
+                ('amount', models.BigIntegerField(blank=True, help_text='micro-credits, where an amount was named', null=True)),
+                ('months', models.PositiveSmallIntegerField(blank=True, help_text='of more time', null=True)),
                 ('message', models.TextField(blank=True)),
                 ('at', models.DateTimeField()),
                 ('answered_at', models.DateTimeField(null=True)),
@@ -112,7 +115,7 @@ class Migration(migrations.Migration):
                 ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('answered_at__isnull', True)), fields=('allocation',), name='projects_more_is_asked_for_once_at_a_time')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('answered_at__isnull', True)), fields=('allocation', 'wish'), name='projects_more_is_asked_for_once_at_a_time')],
             },
         ),
         migrations.CreateModel(
@@ -127,7 +130,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('given', 'Given'), ('taken', 'Credits returned'), ('dropped', 'Dropped')], default='given', max_length=8)),
                 ('closed_at', models.DateTimeField(null=True)),
                 ('allocation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reclaim_notices', to='projects.allocation')),
-                ('given_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('given_by', models.ForeignKey(help_text='none: a rule of its call', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='projects_reclaimed_amounts_are_positive'), models.UniqueConstraint(condition=models.Q(('state', 'given')), fields=('allocation',), name='projects_one_reclaim_notice_at_a_time')],

@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
                 ('purpose', models.CharField(blank=True, max_length=200)),
                 ('about', models.CharField(blank=True, help_text='the award here that wrote it; empty: told by the enterprise', max_length=80)),
                 ('written_at', models.DateTimeField()),
-                ('withdrawn_at', models.DateTimeField(blank=True, help_text='told by mistake', null=True)),
+                ('withdrawn_at', models.DateTimeField(blank=True, help_text='told by mistake, or its award came to nothing', null=True)),
                 ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subsidies', to='organisations.organisation')),
             ],
             options={

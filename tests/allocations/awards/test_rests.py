@@ -119,10 +119,10 @@ def test_an_allocations_page_says_what_its_calls_rules_say(programme: Programme)
     def page() -> str:
         return client.get(f"/allocations/{allocation.code}/").content.decode()
 
-    assert "0 % of 300 credits are spent, 0 top-ups so far" in page()
+    assert "0 % of 300 credits are used, 0 top-ups so far" in page()
     assert "Print with results: Made with Compute Commons." in page()
     idle = "% used after 10 days"
     assert idle not in page()
     programme.later(days=10)
     client.force_login(programme.founder)
-    assert f"0 {idle}." in page()
+    assert f"0 {idle}, so 150 credits." in page()

@@ -291,9 +291,9 @@ def test_15_top_ups_bursts_and_extensions() -> None:
         }
     )
     grown: dict[str, Any] = {"granted": 1000 * MICRO, "times": 0}
-    assert afterwards.topup_finding(duties, spent=800 * MICRO, **grown).passes is True
-    assert afterwards.topup_finding(duties, spent=800 * MICRO - 1, **grown).passes is False
-    assert afterwards.topup_finding(duties, granted=1000 * MICRO, spent=900 * MICRO, times=3).passes is False
+    assert afterwards.topup_finding(duties, used=800 * MICRO, **grown).passes is True
+    assert afterwards.topup_finding(duties, used=800 * MICRO - 1, **grown).passes is False
+    assert afterwards.topup_finding(duties, granted=1000 * MICRO, used=900 * MICRO, times=3).passes is False
     assert afterwards.topup_most(duties, awarded=MICRO) == 1000 * MICRO
     assert afterwards.burst_finding(duties, amount=5000 * MICRO, had=0).passes is True
     assert afterwards.burst_finding(duties, amount=5001 * MICRO, had=0).passes is False
@@ -325,10 +325,10 @@ def test_17_data_of_a_class_that_is_not_allowed_is_refused() -> None:
 def test_18_what_lies_idle_returns_and_what_is_left_is_carried_or_lapses() -> None:
     reclaim = d.Reclaim(after_days=60, used_below_percent=20, take_percent=50)
     idle: dict[str, Any] = {"starts_on": date(2026, 1, 1), "granted": 1000, "held": 50}
-    take, finding = afterwards.reclaim_finding(reclaim, today=TODAY, spent=100, left=850, **idle)
+    take, finding = afterwards.reclaim_finding(reclaim, today=TODAY, used=100, left=850, **idle)
     assert (take, finding.passes) == (425, True)
-    assert afterwards.reclaim_finding(reclaim, today=TODAY, spent=150, left=800, **idle)[0] == 0  # 20 % used
-    assert afterwards.reclaim_finding(reclaim, today=date(2026, 3, 1), spent=0, left=950, **idle)[0] == 0  # 59 days
+    assert afterwards.reclaim_finding(reclaim, today=TODAY, used=150, left=800, **idle)[0] == 0  # 20 % used
+    assert afterwards.reclaim_finding(reclaim, today=date(2026, 3, 1), used=0, left=950, **idle)[0] == 0  # 59 days
     assert afterwards.carried(d.Leftover(carry_percent=25), 1000).amount == 250
     assert afterwards.decayed(d.Leftover(decay_percent_a_month=10), 1000, months_idle=2).amount == 810
     first, rest = afterwards.release_parts(d.Release(at_award_percent=50), 401)
