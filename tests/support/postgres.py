@@ -72,9 +72,11 @@ class PostgresServer:
         """Start the server and wait until it takes connections."""
         argv = [binary("postgres"), "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder)]
         argv += ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "log_min_messages=fatal"]
-        self.process = subprocess.Popen(argv, user=self.user if os.geteuid() == 0 else None, stderr=subprocess.DEVNULL)
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + 60
         while time.monotonic() < limit:
+            # After a kill a backend that is still going away keeps the new server out: it ends, and is tried again.
+            if self.process is None or self.process.poll() is not None:
+                self.process = subprocess.Popen(argv, user=self.user if os.geteuid() == 0 else None, stderr=subprocess.DEVNULL)
             ready = subprocess.run([binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
             if ready.returncode == 0:
                 return
@@ -93,6 +95,7 @@ class PostgresServer:
             except ProcessLookupError:
                 pass
         self.process.wait()
+        self.process = None
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def url(self, name: str) -> str:
