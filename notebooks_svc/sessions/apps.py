@@ -11,7 +11,9 @@ class SessionsConfig(AppConfig):
 
         ticket_kind("s", "notebooks_svc.sessions.data.ticket_check")
         registry.menu("Notebooks", "sessions:list", order=10)
+        registry.menu("Outages", "sessions:outages", order=56, role="operator")
         registry.card("dashboard", "notebooks_svc.sessions.cards.running", order=10)
+        registry.card("dashboard", "notebooks_svc.sessions.cards.outages_told", order=12)
         registry.card("allocation", "notebooks_svc.sessions.cards.on_allocation", order=10)
         registry.sweep("notebooks_svc.sessions.advance.sessions_advance_due", every_s=1)
         registry.sweep("notebooks_svc.sessions.clusters.clusters_advance_due", every_s=5)

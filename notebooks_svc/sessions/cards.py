@@ -7,8 +7,10 @@ from typing import Any
 from django.http import HttpRequest
 
 from allocations.projects.models import Allocation
+from portal.accounts.models import Role
 
 from . import selectors
+from .models import Outage
 from .states import OPEN
 
 
@@ -25,3 +27,12 @@ def on_allocation(request: HttpRequest, *, allocation: Allocation) -> tuple[str,
     rows = selectors.session_list_for_user(user=user).filter(allocation=allocation, state__in=OPEN)
     sessions = list(rows[:20])
     return ("sessions/card_running.html", {"sessions": sessions}) if sessions else None
+
+
+def outages_told(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
+    """For officers: outages that operators told of and nobody declared yet."""
+    user: Any = request.user
+    if Role.OFFICER not in user.role_set:
+        return None
+    told = list(Outage.objects.filter(declared_at__isnull=True).select_related("site", "told_by").order_by("begin")[:5])
+    return ("sessions/card_outages.html", {"told": told}) if told else None

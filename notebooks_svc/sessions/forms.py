@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from allocations.catalogue.models import Profile
+from allocations.catalogue.models import Profile, Site
 from allocations.datasets.models import Dataset
 from allocations.projects.models import AllocationResource
 
@@ -55,3 +55,20 @@ class ExtendForm(forms.Form):
     """How many minutes more."""
 
     minutes = forms.TypedChoiceField(label="Add", coerce=int, choices=LENGTHS, initial=60)
+
+
+class OutageForm(forms.Form):
+    """Which site was not of use, from when to when, and why. `shown` says which preview the person had before them."""
+
+    use_required_attribute = False
+    site = forms.ModelChoiceField(label="Site", queryset=Site.objects.order_by("slug"), empty_label=None)
+    begin = forms.DateTimeField(
+        label="From", widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+    )
+    end = forms.DateTimeField(label="To", widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"))
+    reason = forms.CharField(
+        label="What happened?",
+        max_length=300,
+        help_text="For example “cooling failed”. It stands on every statement it touches.",
+    )
+    shown = forms.CharField(widget=forms.HiddenInput, required=False, max_length=200)

@@ -209,21 +209,37 @@ class ClusterProcess(models.Model):
 
 
 class Outage(models.Model):
-    """A time when a site was not of use, declared by an officer: what fell into it is not charged, or is refunded."""
+    """
+    A time when a site was not of use. Told by an operator, who knows what happened, and declared by an officer, who moves the
+    credits; what is only told changes no charge. Once declared, what fell into it is not charged, or is refunded.
+    """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="outages")
     begin = models.DateTimeField()
     end = models.DateTimeField()
     reason = models.CharField(max_length=300)
-    declared_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    declared_at = models.DateTimeField()
-    refunded_at = models.DateTimeField(null=True)
+    told_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    told_at = models.DateTimeField(null=True)
+    declared_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    declared_at = models.DateTimeField(null=True)
+    refunded_at = models.DateTimeField(null=True, help_text="everything was counted anew")
+    refunded = models.BigIntegerField(default=0, help_text="micro-credits given back so far")
+    refunds = models.PositiveIntegerField(default=0, help_text="sessions and clusters among which")
 
     class Meta:
         constraints = [
             models.CheckConstraint(name="launches_an_outage_ends_after_it_begins", condition=Q(end__gt=models.F("begin"))),
             models.CheckConstraint(name="launches_an_outage_has_a_reason", condition=~Q(reason="")),
+            models.CheckConstraint(
+                name="launches_who_declared_an_outage_is_known",
+                condition=Q(declared_at__isnull=True, declared_by__isnull=True, told_at__isnull=False)
+                | Q(declared_at__isnull=False, declared_by__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.site} {self.begin:%Y-%m-%d %H:%M}"
+
+    @property
+    def badge(self) -> Badge:
+        return Badge("Declared", "good", "✓") if self.declared_at else Badge("Told, to be declared", "warn", "◷")

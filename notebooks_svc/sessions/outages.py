@@ -1,27 +1,138 @@
-"""Declared outages: what fell into one is not charged; what was charged already is refunded by adjusting transfers."""
+"""
+Outages of a site: told by operators, declared by officers. What fell into a declared one is not charged; what was charged
+already is refunded by adjusting transfers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 
 from allocations.catalogue.models import Site
 from portal.accounts.models import Role, User
+from portal.accounts.policies import check_role
 from portal.audit import services as audit
-from portal.core.errors import Malformed, NotAllowed, Refusal
+from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 
-from .models import Outage
+from .models import Cluster, ClusterState, Outage, Session
+from .states import OVER
 
 AGAIN_AFTER = timedelta(minutes=2)
+LENGTH_MAX = timedelta(days=31)
+
+
+@dataclass(frozen=True)
+class Refund:
+    """What one session or cluster would get back. Amounts in micro-credits."""
+
+    id: str
+    kind: str
+    session: str
+    who: str
+    allocation: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What declaring an outage would do now, to the last micro-credit."""
+
+    refunds: list[Refund]
+    running: int
+
+    @property
+    def total(self) -> int:
+        """Micro-credits."""
+        return sum(one.amount for one in self.refunds)
+
+    @property
+    def allocations(self) -> int:
+        """How many allocations get something back."""
+        return len({one.allocation for one in self.refunds})
 
 
 def outage_windows(site_id: int, *, begin: float, end: float) -> list[tuple[float, float]]:
     """The declared outages of a site that touch a stretch of time, in seconds of the site's clock."""
     first, last = datetime.fromtimestamp(begin, UTC), datetime.fromtimestamp(end, UTC)
-    rows = Outage.objects.filter(site_id=site_id, begin__lt=last, end__gt=first).order_by("begin")
+    rows = Outage.objects.filter(site_id=site_id, begin__lt=last, end__gt=first, declared_at__isnull=False).order_by("begin")
     return [(b.timestamp(), e.timestamp()) for b, e in rows.values_list("begin", "end")]
+
+
+def outage_list_for_user(*, user: User) -> QuerySet[Outage]:
+    """
+    All outages, the newest first.
+
+    :raises NotAllowed: unless operator or officer
+    """
+    check_role(user, Role.OPERATOR, Role.OFFICER)
+    return Outage.objects.select_related("site", "told_by", "declared_by").order_by("-begin", "-pk")
+
+
+def outage_get_for_user(*, user: User, pk: int) -> Outage:
+    """
+    One outage.
+
+    :raises NotAllowed: unless operator or officer
+    :raises NotYours: there is none
+    """
+    outage = outage_list_for_user(user=user).filter(pk=pk).first()
+    if outage is None:
+        raise NotYours("outage")
+    return outage
+
+
+def outage_preview(*, site: Site, begin: datetime, end: datetime, by: User, at: datetime) -> Preview:
+    """
+    What declaring this outage would refund, for operators and officers. It is done and taken back, so that what is shown is
+    what would happen; it holds what it touches for as long as that takes.
+
+    :raises NotAllowed: unless operator or officer
+    :raises Malformed: an outage that ends before it begins, lies in the future, or is longer than a month
+    :raises Refusal: `outage_overlaps` when part of it was declared before
+    """
+    check_role(by, Role.OPERATOR, Role.OFFICER)
+    _check_times(begin, end, at)
+    with transaction.atomic():
+        _check_alone(site, begin, end)
+        tried = Outage.objects.create(site=site, begin=begin, end=end, reason="preview", declared_by=by, declared_at=at)
+        amounts = outage_refund(tried, at=at)
+        transaction.set_rollback(True)
+    sessions = Session.objects.select_related("user", "allocation").in_bulk([id for id in amounts if id.startswith("s")])
+    clusters = Cluster.objects.select_related("session__user", "session__allocation").in_bulk(
+        [id for id in amounts if id.startswith("c")]
+    )
+    refunds = [_refund(id, sessions.get(id) or clusters[id], amount) for id, amount in amounts.items()]
+    running = Session.objects.filter(resource__site=site, ready_at__lt=end).exclude(state__in=OVER).count()
+    return Preview(sorted(refunds, key=lambda one: -one.amount), running)
+
+
+def _refund(id: str, thing: Session | Cluster, amount: int) -> Refund:
+    session = thing if isinstance(thing, Session) else thing.session
+    kind = "notebook" if isinstance(thing, Session) else "cluster"
+    return Refund(id, kind, session.pk, str(session.user), session.allocation.code, amount)
+
+
+@transaction.atomic
+def outage_tell(*, site: Site, begin: datetime, end: datetime, reason: str, by: User, at: datetime) -> Outage:
+    """
+    An operator tells of an outage; an officer is shown it, and declares it. No charge changes yet.
+
+    :raises NotAllowed: unless the person is an operator
+    :raises Malformed: as `outage_declare`
+    :raises Refusal: `outage_overlaps` when part of it was told or declared before
+    """
+    check_role(by, Role.OPERATOR)
+    _check_said(reason)
+    _check_times(begin, end, at)
+    _check_alone(site, begin, end, told=True)
+    outage = Outage.objects.create(site=site, begin=begin, end=end, reason=reason.strip(), told_by=by, told_at=at)
+    _event("site.outage_told", outage, by=by, at=at)
+    return outage
 
 
 def outage_declare(*, site: Site, begin: datetime, end: datetime, reason: str, by: User, at: datetime) -> dict[str, int]:
@@ -29,35 +140,54 @@ def outage_declare(*, site: Site, begin: datetime, end: datetime, reason: str, b
     Declare that a site was not of use: nothing of that time is charged, and what was charged is refunded.
 
     :return: micro-credits refunded, by launch or cluster id
-    :raises NotAllowed: unless the person is an officer
-    :raises Malformed: an outage that ends before it begins, lies in the future, or lacks a reason
+    :raises NotAllowed: unless the person is an officer, and of no enterprise that would get credits back
+    :raises Malformed: an outage that ends before it begins, lies in the future, is longer than a month, or lacks a reason
     :raises Refusal: `outage_overlaps` when part of it was declared before
     """
-    if Role.OFFICER not in by.role_set:
-        raise NotAllowed("Only an officer may declare an outage: it moves credits.")
-    if not reason.strip():
-        raise Malformed("Say what happened; it will stand on every statement.", field="reason")
-    if end <= begin or end > at:
-        raise Malformed("An outage begins before it ends, and is declared once it is over.", field="end")
+    _check_declares(by, site, begin, end)
+    _check_said(reason)
+    _check_times(begin, end, at)
     with transaction.atomic():
-        Site.objects.select_for_update().get(pk=site.pk)
-        other = Outage.objects.filter(Q(begin__lt=end) & Q(end__gt=begin), site=site).first()
-        if other is not None:
-            raise Refusal(
-                "outage_overlaps",
-                f"An outage from {other.begin:%Y-%m-%d %H:%M} to {other.end:%Y-%m-%d %H:%M} UTC was declared already.",
-            )
-        outage = Outage.objects.create(site=site, begin=begin, end=end, reason=reason, declared_by=by, declared_at=at)
-        audit.event_record(
-            kind="site.outage_declared",
-            actor=by,
-            about=f"site:{site.slug}",
-            at=at,
-            begin=begin.isoformat(),
-            end=end.isoformat(),
-            reason=reason,
-        )
+        _check_alone(site, begin, end)
+        outage = Outage.objects.create(site=site, begin=begin, end=end, reason=reason.strip(), declared_by=by, declared_at=at)
+        _event("site.outage_declared", outage, by=by, at=at)
     return outage_refund(outage, at=at)
+
+
+def outage_confirm(*, outage: Outage, by: User, at: datetime) -> dict[str, int]:
+    """
+    Declare an outage that an operator told of. A second press changes nothing more.
+
+    :return: micro-credits refunded, by launch or cluster id
+    :raises NotAllowed: unless the person is an officer, and of no enterprise that would get credits back
+    :raises Refusal: `outage_overlaps` when part of it was declared meanwhile
+    """
+    _check_declares(by, outage.site, outage.begin, outage.end)
+    with transaction.atomic():
+        _check_alone(outage.site, outage.begin, outage.end, without=outage.pk)
+        told = Outage.objects.filter(pk=outage.pk, declared_at__isnull=True)
+        if not told.update(declared_by=by, declared_at=at):
+            return {}
+        _event("site.outage_declared", outage, by=by, at=at)
+    outage.refresh_from_db()
+    return outage_refund(outage, at=at)
+
+
+@transaction.atomic
+def outage_drop(*, outage: Outage, reason: str, by: User, at: datetime) -> None:
+    """
+    Drop what was told: it was none, or its times were wrong. That it was told stays in the record of the site.
+
+    :raises NotAllowed: unless operator or officer
+    :raises Malformed: without a reason
+    :raises Refusal: `outage_declared`: what was declared stands
+    """
+    check_role(by, Role.OPERATOR, Role.OFFICER)
+    if not reason.strip():
+        raise Malformed("Say why it is dropped; it is kept.", field="reason")
+    if not Outage.objects.filter(pk=outage.pk, declared_at__isnull=True).delete()[0]:
+        raise Refusal("outage_declared", "This outage was declared and its credits were given back. It stands.")
+    _event("site.outage_dropped", outage, by=by, at=at, why=reason.strip())
 
 
 def outages_refund_due(*, at: datetime) -> None:
@@ -68,22 +198,79 @@ def outages_refund_due(*, at: datetime) -> None:
 
 def outage_refund(outage: Outage, *, at: datetime) -> dict[str, int]:
     """Count anew everything that touched the outage, each thing in a transaction of its own. Returns refunds by id."""
-    from .cluster_books import cluster_recount
-    from .models import Cluster, ClusterState, Session
-    from .settling import session_recount
-    from .states import OVER
-
-    site, begin, end = outage.site, outage.begin, outage.end
-    words, ref, refunded = f"declared outage, {outage.reason}", f"person:{outage.declared_by_id}", {}
-    sessions = Session.objects.filter(resource__site=site, state__in=OVER, ready_at__lt=end, ended_at__gt=begin)
-    for session in sessions.iterator(chunk_size=500):
-        if difference := session_recount(session=session, reason=words, by=ref, at=at):
-            refunded[session.pk] = -difference
-    clusters = Cluster.objects.filter(
-        session__resource__site=site, state=ClusterState.ENDED, granted_at__lt=end, ended_at__gt=begin
-    )
-    for cluster in clusters.iterator(chunk_size=500):
-        if difference := cluster_recount(cluster=cluster, reason=words, by=ref, at=at):
-            refunded[cluster.pk] = -difference
+    refunded: dict[str, int] = {}
+    for thing in _touched(outage):
+        with transaction.atomic():
+            amount = -_recount(thing, outage, at=at)
+            if amount:
+                counts = {"refunded": F("refunded") + amount, "refunds": F("refunds") + 1}
+                Outage.objects.filter(pk=outage.pk).update(**counts)
+                refunded[thing.pk] = amount
     Outage.objects.filter(pk=outage.pk).update(refunded_at=at)
     return refunded
+
+
+def _touched(outage: Outage) -> Iterator[Session | Cluster]:
+    site, begin, end = outage.site, outage.begin, outage.end
+    yield from Session.objects.filter(resource__site=site, state__in=OVER, ready_at__lt=end, ended_at__gt=begin).iterator(
+        chunk_size=500
+    )
+    yield from Cluster.objects.filter(
+        session__resource__site=site, state=ClusterState.ENDED, granted_at__lt=end, ended_at__gt=begin
+    ).iterator(chunk_size=500)
+
+
+def _recount(thing: Session | Cluster, outage: Outage, *, at: datetime) -> int:
+    from .cluster_books import cluster_recount  # both ask this room for outages
+    from .settling import session_recount
+
+    words, by = f"declared outage, {outage.reason}", f"person:{outage.declared_by_id}"
+    if isinstance(thing, Session):
+        return session_recount(session=thing, reason=words, by=by, at=at)
+    return cluster_recount(cluster=thing, reason=words, by=by, at=at)
+
+
+def _check_declares(by: User, site: Site, begin: datetime, end: datetime) -> None:
+    if Role.OFFICER not in by.role_set:
+        raise NotAllowed("Only an officer may declare an outage: it moves credits. An operator tells of it.")
+    own = by.memberships.filter(left_at__isnull=True).values("organisation_id")  # type: ignore[attr-defined]
+    rows = Session.objects.filter(resource__site=site, ready_at__lt=end, allocation__organisation__in=own)
+    if rows.filter(Q(ended_at__gt=begin) | Q(ended_at__isnull=True)).exists():
+        raise NotAllowed("Your own enterprise would get credits back, so another officer must declare this outage.")
+
+
+def _check_said(reason: str) -> None:
+    if not reason.strip():
+        raise Malformed("Say what happened; it will stand on every statement.", field="reason")
+
+
+def _check_times(begin: datetime, end: datetime, at: datetime) -> None:
+    if end <= begin or end > at:
+        raise Malformed("An outage begins before it ends, and is declared once it is over.", field="end")
+    if end - begin > LENGTH_MAX:
+        raise Malformed(f"An outage lasts at most {LENGTH_MAX.days} days here; tell of it in parts.", field="end")
+
+
+def _check_alone(site: Site, begin: datetime, end: datetime, *, told: bool = False, without: int = 0) -> None:
+    Site.objects.select_for_update().get(pk=site.pk)
+    rows = Outage.objects.filter(Q(begin__lt=end) & Q(end__gt=begin), site=site).exclude(pk=without)
+    other = (rows if told else rows.filter(declared_at__isnull=False)).first()
+    if other is not None:
+        done = "declared" if other.declared_at else "told of"
+        raise Refusal(
+            "outage_overlaps",
+            f"An outage from {other.begin:%Y-%m-%d %H:%M} to {other.end:%Y-%m-%d %H:%M} UTC was {done} already.",
+        )
+
+
+def _event(kind: str, outage: Outage, *, by: User, at: datetime, **more: Any) -> None:
+    audit.event_record(
+        kind=kind,
+        actor=by,
+        about=f"site:{outage.site.slug}",
+        at=at,
+        begin=outage.begin.isoformat(),
+        end=outage.end.isoformat(),
+        reason=outage.reason,
+        **more,
+    )

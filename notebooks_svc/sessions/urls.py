@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import data_views, site_views, views
+from . import data_views, outage_views, site_views, views
 
 app_name = "sessions"
 urlpatterns = [
@@ -12,6 +12,8 @@ urlpatterns = [
     path("sessions/<str:id>/stop/", views.stop, name="stop"),
     path("sessions/<str:id>/extend/", views.extend, name="extend"),
     path("clusters/<str:id>/stop/", views.cluster_stop, name="cluster_stop"),
+    path("outages/", outage_views.outage_list, name="outages"),
+    path("outages/<int:pk>/", outage_views.outage_page, name="outage"),
     # For notebooks and workers, by the token of their session or cluster.
     path("data/v1/datasets", data_views.datasets, name="data_datasets"),
     path("data/v1/datasets/<str:slug>", data_views.dataset, name="data_dataset"),

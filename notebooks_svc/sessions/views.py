@@ -15,9 +15,10 @@ from django.views.decorators.http import require_GET, require_POST
 from allocations.catalogue.selectors import profile_list
 from allocations.datasets.access import readable_datasets
 from allocations.projects import selectors as projects_read
+from allocations.projects.policies import may_use
 from allocations.projects.states import S as AllocationState
 from allocations.usage.selectors import usage_totals
-from portal.core.errors import NotYours, Refusal
+from portal.core.errors import NotAllowed, NotYours, Refusal
 from portal.core.ids import launch_id_new
 
 from . import clusters, policies, selectors, services
@@ -58,6 +59,8 @@ def launch(request: HttpRequest) -> HttpResponse:
     if not code:
         return render(request, "sessions/nothing_to_launch.html")
     allocation = projects_read.allocation_get_for_user(user=user, code=code)
+    if not may_use(user=user, allocation=allocation):
+        raise NotAllowed(f"Only the people of {allocation.code} launch notebooks on it.")
     resources = list(projects_read.covered_resources(allocation=allocation))
     profiles = list(profile_list())
     readable = list(readable_datasets(allocation=allocation, at=timezone.now())[:DATASETS_SHOWN])
@@ -201,6 +204,8 @@ def extend(request: HttpRequest, id: str) -> HttpResponse:
         try:
             services.session_extend(session=session, by=user, minutes=form.cleaned_data["minutes"], at=timezone.now())
             messages.success(request, f"Extended by {form.cleaned_data['minutes']} minutes.")
+        except NotAllowed:
+            raise
         except Refusal as refusal:
             messages.error(request, refusal.message)
     return redirect("sessions:detail", id=id)
