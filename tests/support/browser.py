@@ -21,7 +21,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-DESK, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 800}
+DESK, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 800}
 PATIENCE_MS = 20_000
 
 
