@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from allocations.calls.answers import answer_words
 from allocations.calls.selectors import call_get_for_user
-from portal.core.errors import Malformed, NotYours, Refusal
+from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.organisations.policies import MAY_APPLY, org_role
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
@@ -149,6 +149,8 @@ def submit(request: HttpRequest, code: str) -> HttpResponse:
         return redirect("applications:detail", code=code)
     try:
         services.application_submit(application=application, by=user, at=timezone.now())
+    except NotAllowed:
+        raise
     except Refusal as refusal:
         if refusal.code == "changed_meanwhile":
             return redirect("applications:detail", code=code)

@@ -75,11 +75,13 @@ def appeal_get_for_officer(*, user: User, pk: int) -> Appeal:
     """
     One appeal.
 
-    :raises NotYours: for people who are no officers
+    :raises NotYours: for people who are no officers, and for officers of the enterprise itself
     """
+    own = user.memberships.filter(left_at__isnull=True).values("organisation_id")  # type: ignore[attr-defined]
     appeal = (
         Appeal.objects.select_related("application__version__call", "application__organisation", "decision", "by")
         .filter(pk=pk)
+        .exclude(application__organisation_id__in=own)
         .first()
     )
     if appeal is None or "officer" not in user.role_set:

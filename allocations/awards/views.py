@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from allocations.applications.models import Application
-from allocations.applications.policies import may_officiate, may_write
+from allocations.applications.policies import check_may_officiate, may_officiate, may_write
 from allocations.applications.selectors import application_get_for_user
 from allocations.applications.states import S
 from allocations.calls.selectors import call_list_public
@@ -72,6 +72,7 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
     """Award or reject. A second press finds it decided and shows the letter."""
     user: Any = request.user
     application = application_get_for_user(user=user, code=code)
+    check_may_officiate(user=user, application=application)
     if application.state == S.DECIDED:
         return redirect("awards:letter", code=code)
     form = DecideForm(application, request.POST)

@@ -163,6 +163,16 @@ def request_list(request: HttpRequest, ask: Query[AccessAsk]) -> dict[str, Any]:
     return page(rows, ask, access_row)
 
 
+@router.post("/dataset-requests/decide")  # before those with a number, which would take it for one
+def requests_decide(request: HttpRequest, body: BulkIn) -> dict[str, Any]:
+    """Decide many requests alike. Each stands alone; `error` says why one could not be decided."""
+    rows = list(selectors.access_list_for_user(user=caller(request)).filter(pk__in=body.ids[:200]))
+    done = services.accesses_decide(
+        accesses=rows, outcome=body.outcome, reason=body.reason, until=body.until, by=caller(request), at=timezone.now()
+    )
+    return {"items": [{**access_row(access), "error": error or None} for access, error in done], "next": None}
+
+
 @router.get("/dataset-requests/{pk}")
 def request_get(request: HttpRequest, pk: int) -> dict[str, Any]:
     """One request or grant."""
@@ -178,16 +188,6 @@ def request_decide(request: HttpRequest, pk: int, body: DecisionIn) -> dict[str,
         access=access, outcome=outcome, reason=body.reason, until=body.until, by=caller(request), at=timezone.now()
     )
     return access_row(done)
-
-
-@router.post("/dataset-requests/decide")
-def requests_decide(request: HttpRequest, body: BulkIn) -> dict[str, Any]:
-    """Decide many requests alike. Each stands alone; `error` says why one could not be decided."""
-    rows = list(selectors.access_list_for_user(user=caller(request)).filter(pk__in=body.ids[:200]))
-    done = services.accesses_decide(
-        accesses=rows, outcome=body.outcome, reason=body.reason, until=body.until, by=caller(request), at=timezone.now()
-    )
-    return {"items": [{**access_row(access), "error": error or None} for access, error in done], "next": None}
 
 
 @router.post("/dataset-requests/{pk}/revoke")

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from portal.accounts.models import User
 from portal.audit import services as audit
-from portal.core.errors import Malformed, Refusal
+from portal.core.errors import Malformed, NotYours, Refusal
 from portal.objects.door import store
 from portal.organisations.models import Organisation
 from portal.organisations.policies import org_role
@@ -28,8 +28,11 @@ def agreement_add(*, organisation: Organisation, title: str, body: bytes, by: Us
     """
     Keep a signed document. The same bytes again are the same document.
 
+    :raises NotYours: unless the person belongs to the enterprise
     :raises Malformed: empty, over 10 MB, or neither PDF, PNG nor JPEG
     """
+    if org_role(user=by, organisation_id=organisation.pk) is None:
+        raise NotYours("enterprise")
     if not body:
         raise Malformed("The file is empty.", field="agreement")
     if len(body) > SIZE_MAX:

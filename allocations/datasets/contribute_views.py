@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from portal.core.errors import Malformed, NotYours, Refusal
+from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.organisations.models import OrgRole
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 
@@ -256,7 +256,7 @@ def _do(request: HttpRequest, said: str, service: Any, **values: Any) -> None:
     """Call a service; its refusal becomes a message on the next page."""
     try:
         service(by=request.user, at=timezone.now(), **values)
-    except NotYours:
+    except (NotYours, NotAllowed):
         raise
     except Refusal as refusal:
         messages.error(request, refusal.message)

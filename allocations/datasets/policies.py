@@ -70,7 +70,11 @@ def check_may_review(*, user: User, dataset: Dataset) -> None:
     """
     Let a reviewer pass.
 
-    :raises NotAllowed: otherwise
+    :raises NotAllowed: for those who keep the dataset, and for stewards of its enterprise
+    :raises NotYours: for others, where nothing of it is published: they learn nothing
     """
     if not may_review(user=user, dataset=dataset):
+        knows = dataset.published_at is not None or Role.STEWARD in user.role_set or may_edit(user=user, dataset=dataset)
+        if not knows:
+            raise NotYours("dataset")
         raise NotAllowed("A data steward who does not belong to the enterprise reviews what it contributes.")

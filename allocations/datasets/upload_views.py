@@ -39,6 +39,7 @@ def begin(request: HttpRequest, slug: str, name: str) -> dict[str, Any]:
     version = Version.objects.select_related("dataset").filter(dataset__slug=slug, name=name).first()
     if version is None:
         raise NotYours("version")
+    policies.check_may_edit(user=user, dataset=version.dataset)
     try:
         said = json.loads(request.body)
         path, size = str(said["path"]), int(said["size_bytes"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from allocations.applications.models import Application
 from allocations.applications.states import S as ApplicationS
@@ -41,16 +41,18 @@ def review_waiting_for_user(*, user: User) -> QuerySet[Review]:
 
 def review_get_for_user(*, user: User, pk: int) -> Review:
     """
-    One review: for its reviewer and for officers.
+    One review: for its reviewer, and for officers who do not belong to the enterprise.
 
     :raises NotYours: otherwise
     """
     rows = Review.objects.select_related(
         "application__version__call", "application__organisation", "application__follows", "reviewer"
     )
-    if Role.OFFICER not in user.role_set:
-        rows = rows.filter(reviewer=user)
-    review = rows.filter(pk=pk).first()
+    visible = Q(reviewer=user)
+    if Role.OFFICER in user.role_set:
+        own = user.memberships.filter(left_at__isnull=True).values("organisation_id")  # type: ignore[attr-defined]
+        visible |= ~Q(application__organisation_id__in=own)
+    review = rows.filter(visible, pk=pk).first()
     if review is None:
         raise NotYours("review")
     return review

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from portal.accounts.models import Role
-from portal.core.errors import NotYours, Refusal
+from portal.core.errors import NotAllowed, NotYours, Refusal
 
 from . import declarations, facts, policies, selectors
 from .forms import RelatedFirmForm, SubsidyForm, VerifyForm
@@ -52,6 +52,8 @@ def firm_add(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             firm = facts.related_firm_add(organisation=organisation, by=user, at=timezone.now(), **form.cleaned_data)
+        except (NotAllowed, NotYours):
+            raise
         except Refusal as refusal:
             _complain(form, refusal)
         else:
@@ -79,6 +81,8 @@ def subsidy_add(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             facts.subsidy_add(organisation=organisation, by=user, at=timezone.now(), **form.cleaned_data)
+        except (NotAllowed, NotYours):
+            raise
         except Refusal as refusal:
             _complain(form, refusal)
         else:

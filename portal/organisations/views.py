@@ -85,6 +85,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change the facts."""
     user: Any = request.user
     organisation = selectors.organisation_get_for_user(user=user, pk=pk)
+    policies.check_org_role(user=user, organisation=organisation, roles=(OrgRole.OWNER,), what="change its facts")
     names = OrganisationForm.base_fields
     form = ChangeForm(request.POST or None, initial={name: getattr(organisation, name) for name in names})
     if request.method == "POST" and form.is_valid():
