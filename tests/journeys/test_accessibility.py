@@ -92,6 +92,7 @@ VISITS: dict[str, dict[str, str]] = {
         "applications:history": "/applications/{decided}/history/",
         "awards:letter": "/applications/{rejected}/decision/",
         "reports:detail": "/reports/*",
+        "awards:wish": "/allocations/{allocation}/ask/extension/",
     },
     "officer": {
         "home of an officer": "/",
@@ -205,13 +206,15 @@ def facts(up: Up) -> Iterator[dict[str, Any]]:
     controlled = up.api("founder", "POST", f"/datasets/{controlled_dataset(up)}/requests", json=wanted)
     assert controlled.is_success, controlled.text
     dataset_handed_in(up, firm)
+    decided = story.decided(title="Granted")
     yield {
         "firm": firm,
         "draft": draft,
         "writing": review,
         "asked": story.review("reviewer-a", asked),
         "judged": story.judged(title="To be decided"),
-        "decided": story.decided(title="Granted"),
+        "decided": decided,
+        "allocation": up.api("rival", "GET", f"/applications/{decided}").json()["allocation"],
         "rejected": rejected,
         "appeal": 1,
         "join": invited.json()["url"].removeprefix(up.portal),

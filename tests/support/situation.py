@@ -102,6 +102,7 @@ class Situation:
             "allocations/code": allocation.code,
             "allocations/form": "csv",
             "allocations/name": "ask",
+            "allocations/kind": "extension",
             "apply/slug": "build",
             "calls/slug": "build",
             "calls/place": "about",

@@ -332,7 +332,9 @@ def test_the_whole_way_works_on_pages_without_javascript(library: Library) -> No
     assert "yield.csv" in founder.get("/datasets/solar/manage/").content.decode()
     assert "Handed in" in founder.post("/datasets/solar/versions/1/submit/", {"people": "no"}, follow=True).content.decode()
     assert "Solar yield, version 1" in steward.get("/dataset-requests/").content.decode()
-    assert browser(library.rival).get("/datasets/solar/versions/1/").status_code == 403
+    assert (
+        browser(library.rival).get("/datasets/solar/versions/1/").status_code == 404
+    )  # nothing of it is published: a stranger learns nothing
     assert "yield.csv" in steward.get("/datasets/solar/versions/1/").content.decode()
     steward.post("/datasets/solar/versions/1/", {"outcome": "publish", "note": ""})
     assert browser().get("/datasets/solar/").status_code == 200
@@ -360,7 +362,7 @@ def test_the_whole_way_works_over_the_api(library: Library) -> None:
     send(library, Version.objects.get(dataset__slug="solar"), "a.csv")
     assert founder("GET", one)[1]["state"] == "stored"
     assert founder("POST", "/datasets/solar/versions/1/submit", NOBODY)[1]["state"] == "in_review"
-    assert rival("POST", "/datasets/solar/versions/1/review", {"outcome": "publish"})[0] == 403
+    assert rival("POST", "/datasets/solar/versions/1/review", {"outcome": "publish"})[0] == 404
     assert steward("POST", "/datasets/solar/versions/1/review", {"outcome": "publish"})[1]["state"] == "published"
     assert founder("GET", "/datasets/solar/files")[1]["items"][0]["sha256"] == hashlib.sha256(CSV).hexdigest()
     assert founder("POST", "/datasets/solar/versions/1/withdraw", {"reason": "Unit."})[1]["state"] == "withdrawn"
