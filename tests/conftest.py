@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -15,9 +17,11 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ.setdefault("COMMONS_HOME", tempfile.mkdtemp(prefix="commons-test-"))
 os.environ.setdefault("COMMONS_PORT_BASE", "64000")  # nothing listens there: a test that forgets its fake finds nobody
 
-from django.conf import settings
+from django.conf import settings as portal_settings
 
-from tests.support.needs import needed
+from portal.objects.malware import PROGRAMS
+from tests.support.malware import EICAR, PROGRAM
+from tests.support.needs import needed, program_needed
 from tests.support.objectstore import ObjectStore, ObjectStoreMissing
 from tests.support.postgres import PostgresMissing, PostgresServer
 from tests.support.up import Up
@@ -38,7 +42,7 @@ SHARED = ("postgres", "slurm", "objectstore")  # one server for all of these: on
 
 def pytest_configure() -> None:
     """Passwords are hashed cheaply here: a real hash costs a tenth of a second for each person a test makes."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    portal_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 class ByServer(LoadScopeScheduling):
@@ -104,3 +108,21 @@ def up() -> Iterator[Up]:
     """A running demo, shared by the tests of a module."""
     with Up() as running:
         yield running
+
+
+@pytest.fixture(params=["in its place", "clamav"])
+def scanner(request: Any, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A scanner that knows the test file: a program in its place, or the real one with a signature of that file."""
+    if request.param == "clamav":
+        program_needed("clamscan", package="clamav")
+        signature = tmp_path / "own.hdb"
+        signature.write_text(f"{hashlib.md5(EICAR, usedforsecurity=False).hexdigest()}:{len(EICAR)}:Eicar-Test-Signature\n")
+        settings.MALWARE_DATABASE = str(signature)
+        return "clamav"
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in PROGRAMS:
+        (folder / name).write_text(PROGRAM)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return "in its place"

@@ -214,7 +214,15 @@ def application_return(request: HttpRequest, code: str, body: ReturnIn) -> dict[
 
 
 def _file_row(row: AttachedFile) -> dict[str, Any]:
-    return {"id": row.pk, "name": row.name, "kind": row.kind, "size": row.size, "sha256": row.sha256, "added_at": row.added_at}
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "kind": row.kind,
+        "size": row.size,
+        "sha256": row.sha256,
+        "added_at": row.added_at,
+        "scan": row.scan or None,
+    }
 
 
 def application_row(application: Application) -> dict[str, Any]:

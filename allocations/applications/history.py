@@ -36,6 +36,7 @@ WORDS = {
     "application.appeal_dismissed": "Appeal dismissed",
     "application.file_added": "A file was added",
     "application.file_removed": "A file was removed",
+    "application.file_stopped": "A malware scanner stopped a file",
     "review.assigned": "Reviewers were asked",
     "review.conflict": "A reviewer declared a conflict",
     "review.no_conflict": "A reviewer declared no conflict",

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from portal.audit import services as audit
 
-from .models import Application
+from .models import Application, AttachedFile
 
 
 def address(application: Application) -> str:
@@ -39,6 +39,23 @@ def returned(application: Application, *, at: datetime) -> None:
         body=f"An officer looked at “{application.title}” and asks you to correct it:\n\n{application.returned_message}\n\n"
         f"It is your turn. Please send it again by {application.answer_by:%-d %B %Y}; our clock stands still until then.\n\n"
         f"{address(application)}\n",
+    )
+
+
+def file_stopped(row: AttachedFile, finding: str, *, at: datetime) -> None:
+    """To whoever added it: a scanner stopped a file; what to do."""
+    if row.added_by is None:
+        return
+    application = row.application
+    audit.letter_queue(
+        kind="security.malware",
+        to=row.added_by,
+        at=at,
+        about=f"application:{application.code}",
+        subject=f"A file of {application.code} was stopped",
+        body=f"A malware scanner knows “{row.name}” ({finding}). Its bytes were deleted; nobody had read it.\n\n"
+        "Look at the machine it came from, make the file anew on a clean one, and attach it again:\n"
+        f"{address(application)}files/\n",
     )
 
 

@@ -168,8 +168,15 @@ class AttachedFile(models.Model):
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     added_at = models.DateTimeField()
     replaced_at = models.DateTimeField(null=True, blank=True)
+    scanned_at = models.DateTimeField(null=True, blank=True, help_text="until then nobody reads it")
+    scan = models.CharField(max_length=300, blank=True, help_text="what a malware scanner said")
+    scan_due_at = models.DateTimeField(null=True, blank=True, help_text="when it is looked at next; whoever moves it on looks")
+    malware = models.CharField(max_length=200, blank=True, help_text="the scanner's name for it: its bytes are gone")
 
     class Meta:
+        indexes = [
+            models.Index(fields=["scan_due_at"], condition=Q(scanned_at__isnull=True), name="applications_files_to_scan")
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["application", "key"], condition=Q(replaced_at__isnull=True), name="applications_one_file_an_answer"

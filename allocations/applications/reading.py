@@ -72,7 +72,7 @@ def _extra_groups(application: Application, wrong: Mapping[str, str]) -> list[Gr
         rows = [
             Row(
                 one.label,
-                there[one.key].name if one.key in there else "—",
+                _file_words(there[one.key]) if one.key in there else "—",
                 wrong.get(PREFIX + one.key, ""),
                 _address(there, one),
             )
@@ -85,6 +85,11 @@ def _extra_groups(application: Application, wrong: Mapping[str, str]) -> list[Gr
         link = reverse("applications:screening", args=[application.code])
         found.append(Group(0, "EU AI Act", [Row("What came out", words, wrong.get(SCREENING, ""))], link))
     return found
+
+
+def _file_words(row: AttachedFile) -> str:
+    """Its name, and what a malware scanner said of it."""
+    return f"{row.name} ({row.scan or 'being scanned for malware'})"
 
 
 def _address(there: Mapping[str, AttachedFile], asked: Attachment) -> str:

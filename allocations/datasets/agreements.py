@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotYours, Refusal
+from portal.objects import malware
 from portal.objects.door import store
 from portal.organisations.models import Organisation
 from portal.organisations.policies import org_role
@@ -18,7 +19,7 @@ from portal.organisations.policies import org_role
 from .models import Access, Agreement
 from .policies import may_steward
 
-SIZE_MAX = 10 * 10**6
+SIZE_MAX, SCAN_S = 10 * 10**6, 20
 # First bytes → media type and ending. What a file is called says nothing about what it is.
 KINDS = ((b"%PDF-", "application/pdf", "pdf"), (b"\x89PNG\r\n", "image/png", "png"), (b"\xff\xd8\xff", "image/jpeg", "jpg"))
 LINK_LIFE = timedelta(minutes=10)
@@ -40,6 +41,12 @@ def agreement_add(*, organisation: Organisation, title: str, body: bytes, by: Us
     media = next(((kind, ending) for start, kind, ending in KINDS if body.startswith(start)), None)
     if media is None:
         raise Malformed("A signed agreement is a PDF, or a PNG or JPEG image of it.", field="agreement")
+    try:
+        if malware.answers_at_once():
+            malware.scan_bytes(body, timeout_s=SCAN_S)
+    except malware.Malware as found:
+        words = f"The file was stopped by a malware scanner: {found}. Nothing was kept. Make it anew on a clean machine."
+        raise Malformed(words, field="agreement", code="malware") from None
     digest = hashlib.sha256(body).hexdigest()
     known = Agreement.objects.filter(organisation=organisation, sha256=digest).first()
     if known is not None:

@@ -24,9 +24,9 @@ from django.db import transaction
 from django.db.models import F
 
 from portal.objects.door import NoSuchObject, store
+from portal.objects.malware import Malware, scan
 
 from . import uploading
-from .malware import Malware, scan
 from .models import DatasetFile, Upload
 from .publishing import media_type
 from .sniffing import NotAsNamed, sniff

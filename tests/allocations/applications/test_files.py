@@ -5,23 +5,27 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as portal_settings
+from django.core.cache import caches
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from allocations.applications import files, services
+from allocations.applications import drafts, files, services
 from allocations.applications.filetypes import file_type
 from allocations.applications.models import Application, AttachedFile
 from allocations.calls import services as calls
 from allocations.reviews import services as reviews
 from portal.accounts.models import User
 from portal.api.tokens import token_create
+from portal.audit.models import Letter
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.objects.door import store
+from tests.support.malware import EICAR
 from tests.support.programme import Programme, document
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -35,8 +39,10 @@ ASKED = [
 
 
 @pytest.fixture(autouse=True)
-def _own_store(settings: Any, tmp_path: Path) -> Iterator[None]:
-    """Files of these tests lie in a folder of their own."""
+def _own_store(request: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Files of these tests lie in a folder of their own; no scanner of this machine is asked but where a test brings one."""
+    if "scanner" not in request.fixturenames:
+        monkeypatch.setattr("portal.objects.malware._programs", lambda: {})
     settings.OBJECTS_ROOT = tmp_path
     store.cache_clear()
     yield
@@ -237,3 +243,78 @@ def test_a_program_attaches_a_file_and_is_told_the_same(programme: Programme, dr
     foreign = {"Authorization": f"Bearer {token_create(user=programme.rival, name='test', at=programme.now)}"}
     assert client.get(at, headers=foreign).status_code == 404
     assert client.post(f"{at}/plan", {"file": SimpleUploadedFile("x.pdf", PDF)}, headers=foreign).status_code == 404
+
+
+def infected(programme: Programme) -> tuple[Application, dict[str, Any]]:
+    """A draft that asks for text, and the test file every scanner knows."""
+    asked = [{"key": "notes", "label": "Notes", "kinds": ["text"]}]
+    call = calls.call_create(
+        slug="notes", document=document("build", attachments=asked), by=None, at=programme.now, published=True
+    )
+    row = drafts.draft_create(call=call, organisation=programme.firm, by=programme.founder, at=programme.now)
+    body = {"key": "notes", "name": "notes.txt", "source": io.BytesIO(EICAR), "size": len(EICAR)}
+    return row, {**body, "application": row, "by": programme.founder, "at": programme.now}
+
+
+def test_a_file_that_a_scanner_knows_is_refused_and_nothing_is_kept(programme: Programme, scanner: str) -> None:
+    _row, sent = infected(programme)
+    with pytest.raises(Malformed, match=r"“notes.txt” was stopped by a malware scanner: Eicar-Test-Signature") as refused:
+        files.file_add(**sent)
+    assert refused.value.code == "malware"
+    assert not AttachedFile.objects.exists()
+    assert list(store().list("applications/")) == []
+    kept = files.file_add(**{**sent, "source": io.BytesIO(b"Nothing here."), "size": 13})
+    assert kept.scan == "scanned for malware: nothing found"
+
+
+def test_what_a_slow_scanner_finds_later_is_taken_out_and_nobody_reads_it_before(
+    programme: Programme, scanner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, sent = infected(programme)
+    monkeypatch.setattr("portal.objects.malware.answers_at_once", lambda: False)
+    kept = files.file_add(**sent)
+    with pytest.raises(Refusal) as refused:
+        files.file_open(kept)
+    assert refused.value.code == "file_being_checked"
+    files.files_scan_due(at=programme.now)
+    kept.refresh_from_db()
+    assert kept.malware.startswith("Eicar-Test-Signature")
+    assert kept.replaced_at == programme.now
+    assert list(store().list("applications/")) == []
+    assert Letter.objects.get(to=programme.founder.email, kind="security.malware").subject.endswith("was stopped")
+    with pytest.raises(Refusal) as refused:
+        files.file_open(kept)
+    assert refused.value.code == "file_is_malware"
+    files.files_scan_due(at=programme.now)
+    assert Letter.objects.filter(kind="security.malware").count() == 1
+    files.file_add(**{**sent, "source": io.BytesIO(b"Clean."), "size": 6})
+    files.files_scan_due(at=programme.now)
+    files.file_open(files.files_of(row)["notes"])[0].close()
+
+
+def test_bytes_that_belong_to_nothing_are_deleted_after_a_day(programme: Programme, monkeypatch: pytest.MonkeyPatch) -> None:
+    _row, sent = infected(programme)
+    kept = files.file_add(**{**sent, "source": io.BytesIO(b"Kept."), "size": 5})
+    gone = files.file_add(**{**sent, "source": io.BytesIO(b"Gone."), "size": 5})
+    files.file_add(**{**sent, "source": io.BytesIO(b"Kept."), "size": 5})
+    AttachedFile.objects.filter(pk=gone.pk).delete()  # as an application that is gone takes its files with it
+    store().put("applications/9/never-attached.txt", io.BytesIO(b"A kill came between."))
+    store().put("datasets/other/1/a.csv", io.BytesIO(b"Not ours."))
+    there = {one.key for one in store().list("")}
+    monkeypatch.setattr("allocations.applications.files.orphans_due", lambda prefix: True)
+    modified = store().stat(kept.object_key).modified
+    files.files_orphaned(at=modified + timedelta(hours=23))
+    assert {one.key for one in store().list("")} == there  # a row may still be on its way
+    files.files_orphaned(at=modified + timedelta(hours=25))
+    assert {one.key for one in store().list("")} == {kept.object_key, "datasets/other/1/a.csv"}
+    files.files_orphaned(at=modified + timedelta(hours=25))
+
+
+def test_listing_the_store_is_not_done_at_every_look(programme: Programme, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[str] = []
+    monkeypatch.setattr("allocations.applications.files.orphans_delete", lambda *, prefix, **_: listed.append(prefix))
+    caches["default"].delete("orphans-applications/")
+    for _ in range(3):
+        files.files_orphaned(at=programme.now)
+    assert listed == ["applications/"]
+    caches["default"].delete("orphans-applications/")
