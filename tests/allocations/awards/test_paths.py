@@ -280,7 +280,7 @@ PAGES: dict[str, tuple[int, ...]] = {
 POSTS: dict[str, tuple[int, ...]] = {
     "/applications/{code}/return/": (SIGN_IN, 403, 403, 404, 422, 403, 404, 404),
     "/applications/{code}/assign/": (SIGN_IN, 403, 403, 404, 302, 403, 404, 404),
-    "/applications/{code}/decide/": (SIGN_IN, 422, 422, 404, 422, 422, 404, 404),
+    "/applications/{code}/decide/": (SIGN_IN, 403, 403, 404, 422, 403, 404, 404),
     "/applications/{code}/appeal/": (SIGN_IN, 422, 403, 404, 404, 404, 404, 404),
     "/applications/{code}/renew/": (SIGN_IN, 409, 403, 404, 404, 404, 404, 404),
     "/reviews/{review}/release/": (SIGN_IN, 404, 404, 404, 302, 403, 404, 404),
