@@ -12,6 +12,7 @@ from typing import Any
 from portal.accounts.models import User
 from portal.audit.models import Event
 from portal.audit.selectors import event_list_about
+from portal.core.words import cell_plain
 from portal.organisations.models import Membership
 
 from .models import Application
@@ -95,14 +96,10 @@ def history_csv(steps: Sequence[Step]) -> str:
     writer.writerow(["at", "kind", "what", "who", "facts"])
     for step in steps:
         facts = "; ".join(f"{key}: {value}" for key, value in step.facts.items())
-        writer.writerow([step.at.isoformat(), step.kind, step.words, _plain(step.who), _plain(facts)])
+        writer.writerow([step.at.isoformat(), step.kind, step.words, cell_plain(step.who), cell_plain(facts)])
     return out.getvalue()
 
 
 def history_rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """The same for programs."""
     return [asdict(step) for step in steps]
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

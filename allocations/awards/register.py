@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from allocations.applications.models import Application
 from allocations.applications.states import Outcome, S
 from portal.core.quantities import credits_text
+from portal.core.words import cell_plain
 
 from .models import Decision
 
@@ -82,4 +83,4 @@ def register_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def _cell(value: Any) -> str:
     text = " ".join(value) if isinstance(value, list) else "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return cell_plain(text)

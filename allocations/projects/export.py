@@ -10,6 +10,8 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import StreamingHttpResponse
 
+from portal.core.words import cell_plain
+
 from .models import Allocation
 from .statement import StatementLine, statement_all
 
@@ -17,8 +19,6 @@ COLUMNS = (
     "number", "at", "kind", "amount", "returned", "available", "held", "spent", "who", "text", "resource", "seconds",
     "rate_per_hour", "formula", "reason", "subject", "settles", "id", "hash",
 )  # fmt: skip
-# A spreadsheet takes a cell that begins so for a formula.
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class _Echo:
@@ -44,7 +44,7 @@ def _values(line: StatementLine) -> list[tuple[str, Any]]:
 def _cell(name: str, value: Any) -> str:
     text = "" if value is None else value.isoformat() if name == "at" else str(value)
     words = name in ("who", "text", "formula", "reason", "subject", "resource")
-    return f"'{text}" if words and text.startswith(DANGEROUS) else text
+    return cell_plain(text) if words else text
 
 
 def json_lines(allocation: Allocation) -> Iterator[str]:

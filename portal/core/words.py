@@ -15,6 +15,11 @@ def text_clean(text: str) -> str:
     return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def cell_plain(text: str) -> str:
+    """A cell of a table that a spreadsheet shows as it is: one that begins like a formula gets an apostrophe first."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def text_unkeepable(value: Any) -> bool:
     """Whether anything in a parsed JSON value could not be kept: U+0000, or half of a pair of surrogates."""
     if isinstance(value, str):
