@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from portal.accounts.models import User
 from portal.core.enqueue import enqueue
@@ -17,21 +17,27 @@ from portal.objects.door import store
 from portal.objects.keys import key_check
 
 from . import policies
-from .models import Dataset, Upload, Version
+from .models import Dataset, DatasetFile, Upload, Version
 from .states import U, V
 
 PART_BYTES, PARTS_MAX = 8 * 2**20, 10_000
 FILE_BYTES_MAX = 512 * 2**30
 ENTERPRISE_BYTES_MAX = 2**40  # drafts and published together
+# Has arrived, and is being checked or put in its place.
+UNDER_WAY = Q(state=U.CHECKING) | Q(state=U.STORED, moved=False, file__isnull=False)
 UPLOAD_LIFE = timedelta(days=7)  # an upload nobody went on with is given up
 LINK_LIFE = timedelta(hours=6)
 
 
-def upload_begin(*, version: Version, path: str, size_bytes: int, by: User, at: datetime, sha256: str = "") -> Upload:
+def upload_begin(
+    *, version: Version, path: str, size_bytes: int, by: User, at: datetime, sha256: str = "", changed: str = ""
+) -> Upload:
     """
-    Begin, or go on with, the upload of a file. Ask again after a lost line: the same path and size is the same upload.
+    Begin, or go on with, the upload of a file. Ask again after a lost line: the same path, size and mark is the same upload.
 
     :param sha256: what the sender worked out; a file that arrives differently is refused
+    :param changed: when the file was last changed, from a sender that works no sha256 out; parts of what it was before and of
+        what it is now never become one file
     :raises Malformed: a bad name, nothing in it, or too large
     :raises Refusal: `version_closed`, `path_taken`, `storage_full`
     """
@@ -45,12 +51,15 @@ def upload_begin(*, version: Version, path: str, size_bytes: int, by: User, at: 
     if sha256 and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise Malformed("A sha256 has 64 hexadecimal digits, in lower case.", field="sha256")
     known = version.uploads.filter(path=path, state=U.RECEIVING).first()
-    if known is not None and known.size_bytes == size_bytes and known.sha256_said in ("", sha256):
+    if known is not None and _is_same(known, size_bytes, sha256, changed):
+        if sha256 and not known.sha256_said:
+            Upload.objects.filter(pk=known.pk).update(sha256_said=sha256)
         return known
     if known is not None:
         upload_give_up(upload=known, by=by, at=at)  # another file under that name: begin anew
-    if version.uploads.filter(path=path, state=U.CHECKING).exists():
+    if version.uploads.filter(UNDER_WAY, path=path).exists():
         raise Refusal("path_taken", f"{path} is being checked just now. Wait for it, or take another name.")
+    _check_place(version, path)
     _check_room(version.dataset, size_bytes)
     part_bytes = max(PART_BYTES, -(-size_bytes // PARTS_MAX))
     key = f"incoming/{version.pk}/{secrets.token_hex(8)}"
@@ -63,6 +72,7 @@ def upload_begin(*, version: Version, path: str, size_bytes: int, by: User, at: 
                 size_bytes=size_bytes,
                 part_bytes=part_bytes,
                 sha256_said=sha256,
+                changed=changed,
                 key=key,
                 store_upload=name,
                 created_by=by,
@@ -133,9 +143,11 @@ def file_remove(*, version: Version, path: str, by: User) -> None:
     :raises Refusal: `version_closed`
     """
     policies.check_may_edit(user=by, dataset=version.dataset)
-    _check_draft(version)
-    for file in version.files.filter(path=path):
-        file.delete()
+    with transaction.atomic():
+        _check_draft(Version.objects.select_for_update().get(pk=version.pk))  # handed in meanwhile: nothing in it changes
+        found = list(version.files.filter(path=path))
+        DatasetFile.objects.filter(pk__in=[file.pk for file in found]).delete()
+    for file in found:
         store().delete(file.key)
 
 
@@ -154,7 +166,26 @@ def ticket_check(words: str, *, key: str, at: datetime) -> None:  # noqa: ARG001
 
 def _part_link(upload: Upload, number: int, at: datetime) -> str:
     ticket = f"u.{upload.created_by_id}-{upload.pk}"
-    return store().upload_link(upload.key, upload=upload.store_upload, number=number, ticket=ticket, expires=at + LINK_LIFE)
+    size = min(upload.part_bytes, upload.size_bytes - (number - 1) * upload.part_bytes)
+    return store().upload_link(
+        upload.key, upload=upload.store_upload, number=number, size=size, ticket=ticket, expires=at + LINK_LIFE
+    )
+
+
+def _is_same(known: Upload, size_bytes: int, sha256: str, changed: str) -> bool:
+    """Whether an upload that has begun is of this file."""
+    return known.size_bytes == size_bytes and known.sha256_said in ("", sha256) and known.changed in ("", changed)
+
+
+def _check_place(version: Version, path: str) -> None:
+    """A name is a file or a folder, not both: a store that is a disk could not keep it, nor a person who takes it along."""
+    parts = path.split("/")
+    above = ["/".join(parts[:deep]) for deep in range(1, len(parts))]
+    clash = Q(path__in=above) | Q(path__startswith=f"{path}/")
+    coming = version.uploads.filter(clash, UNDER_WAY | Q(state=U.RECEIVING)).values_list("path", flat=True)
+    other = version.files.filter(clash).values_list("path", flat=True).first() or coming.first()
+    if other is not None:
+        raise Refusal("path_taken", f"{path} does not fit beside {other}: a name is a file or a folder. Take another name.")
 
 
 def _check_draft(version: Version) -> None:

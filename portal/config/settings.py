@@ -250,7 +250,8 @@ OBJECTS_ACCESS_KEY, OBJECTS_SECRET_KEY = ENV.objects_access_key, ENV.objects_sec
 OBJECTS_ROLE, OBJECTS_BUCKET_PREFIX = ENV.objects_role, ENV.objects_bucket_prefix
 OBJECTS_CREDENTIAL_S = ENV.objects_credential_s
 OBJECTS_CA = str(ENV.objects_ca or "")
-OBJECTS_LOG = str(ENV.objects_log or "")  # the store's log of operations, where this machine can read it
+# The store's log of operations, where this machine can read it. The file store writes its own.
+OBJECTS_LOG = str(ENV.objects_log or ("" if OBJECTS_URL else HOME / "logs" / "reads.json"))
 
 MALWARE_DATABASE = str(ENV.malware_database or "")
 STORAGE_QUOTA_BYTES, STORAGE_FREE_BYTES = ENV.storage_quota_gib * 2**30, ENV.storage_free_gib * 2**30

@@ -79,8 +79,11 @@ class Store(Protocol):
         """Begin an upload under a key; returns its name. Nothing is seen under the key until it is completed."""
         ...
 
-    def upload_link(self, key: str, *, upload: str, number: int, ticket: str, expires: datetime) -> str:
-        """An address that takes part `number` (from 1) by PUT until `expires`. Putting a part again replaces it."""
+    def upload_link(self, key: str, *, upload: str, number: int, size: int, ticket: str, expires: datetime) -> str:
+        """
+        An address that takes part `number` (from 1) of exactly `size` bytes by PUT until `expires`. Putting a part again
+        replaces it.
+        """
         ...
 
     def upload_parts(self, key: str, *, upload: str) -> dict[int, int]:

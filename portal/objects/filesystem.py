@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -21,9 +22,9 @@ DRAFTS = ".drafts"  # no key begins with a dot, so what is half written can neve
 UPLOAD = re.compile(r"[0-9a-f]{24}")
 
 
-def put_verb(upload: str, number: int) -> str:
+def put_verb(upload: str, number: int, size: int) -> str:
     """What a link that takes a part is signed for."""
-    return f"put {upload} {number}"
+    return f"put {upload} {number} {size}"
 
 
 class FilesystemStore:
@@ -100,10 +101,10 @@ class FilesystemStore:
         self._upload(name).mkdir(mode=0o700, parents=True)
         return name
 
-    def upload_link(self, key: str, *, upload: str, number: int, ticket: str, expires: datetime) -> str:
-        """Signed for one part of one upload."""
+    def upload_link(self, key: str, *, upload: str, number: int, size: int, ticket: str, expires: datetime) -> str:
+        """Signed for one part of one upload, and for its length."""
         stamp = link_sign(
-            key=key_check(key), ticket=ticket, expires=int(expires.timestamp()), verb=put_verb(upload, number)
+            key=key_check(key), ticket=ticket, expires=int(expires.timestamp()), verb=put_verb(upload, number, size)
         ).split("/")[2]
         return f"{self.url}/u/{stamp}/{upload}/{number}/{key}"
 
@@ -162,9 +163,12 @@ class FilesystemStore:
         return self.stat(key)
 
     def upload_abort(self, key: str, *, upload: str) -> None:
-        """Remove the folder."""
+        """Remove the folder: out of sight at once, so that a kill in the middle leaves no half of it to be completed."""
         key_check(key)
-        shutil.rmtree(self._upload(upload), ignore_errors=True)
+        gone = self.root / DRAFTS / f"over-{upload}"
+        with contextlib.suppress(OSError):
+            self._upload(upload).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _parts(self, upload: str) -> Iterable[Path]:
         folder = self._upload(upload)

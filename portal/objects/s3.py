@@ -101,10 +101,10 @@ class S3Store:
         bucket, name = self._place(key)
         return self.s3.create_multipart_upload(Bucket=bucket, Key=name)["UploadId"]
 
-    def upload_link(self, key: str, *, upload: str, number: int, ticket: str, expires: datetime) -> str:
-        """Presigned with the portal's key for one part of one upload; it ends by its date, or with the upload."""
+    def upload_link(self, key: str, *, upload: str, number: int, size: int, ticket: str, expires: datetime) -> str:
+        """Presigned with the portal's key for one part of one length; it ends by its date, or with the upload."""
         bucket, name = self._place(key)
-        params = {"Bucket": bucket, "Key": name, "UploadId": upload, "PartNumber": number}
+        params = {"Bucket": bucket, "Key": name, "UploadId": upload, "PartNumber": number, "ContentLength": size}
         return self.s3.generate_presigned_url("upload_part", Params=params, ExpiresIn=_seconds_to(expires))
 
     def upload_parts(self, key: str, *, upload: str) -> dict[int, int]:

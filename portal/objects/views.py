@@ -20,6 +20,7 @@ from .keys import key_check
 from .links import link_read
 from .ranges import NotSatisfiable, Slice, range_read
 from .tickets import ticket_check
+from .uselog import read_note
 
 PART_BYTES_MAX = 128 * 2**20
 # What people uploaded is never shown by a browser as a page of ours.
@@ -40,16 +41,23 @@ def health(_: HttpRequest) -> HttpResponse:
 @require_safe
 def read(request: HttpRequest, stamp: str, key: str) -> HttpResponse | FileResponse:
     """GET or HEAD of an object by a signed link; whom the link was made for is asked about anew each time."""
-    now = timezone.now()
+    now, ticket = timezone.now(), ""
     try:
         ticket = link_read(stamp=stamp, key=key_check(key), at=now)
         ticket_check(ticket, key=key, at=now)
         found = store().stat(key)
     except Refusal as refusal:
-        return refused(refusal)
+        answer: HttpResponse | FileResponse = refused(refusal)
+        # As with the store's own log, a reader who may not any more is a denial; a link nobody made says nothing of anybody.
+        if ticket and request.method == "GET" and answer.status_code in (401, 403, 410):
+            read_note(ticket=ticket, key=key, status=403, sent_bytes=0)
+        return answer
     except NoSuchObject:
         return refused(Refusal("no_such_file", "There is no such file (any more).", status=404))
-    return _answer(request, found)
+    answer = _answer(request, found)
+    if request.method == "GET" and answer.status_code in (200, 206):
+        read_note(ticket=ticket, key=key, status=answer.status_code, sent_bytes=int(answer["Content-Length"]))
+    return answer
 
 
 def _answer(request: HttpRequest, found: ObjectInfo) -> HttpResponse | FileResponse:
@@ -93,11 +101,13 @@ def put_part(request: HttpRequest, stamp: str, upload: str, number: int, key: st
         return HttpResponse(status=405)
     now = timezone.now()
     try:
-        ticket = link_read(stamp=stamp, key=key_check(key), at=now, verb=put_verb(upload, number))
-        ticket_check(ticket, key=key, at=now)
-        size = int(request.headers.get("Content-Length") or 0)
+        length = request.headers.get("Content-Length") or ""
+        size = int(length) if length.isascii() and length.isdigit() and len(length) < 12 else 0
         if not 0 < size <= PART_BYTES_MAX:
             raise Refusal("bad_part", f"A part has 1 to {PART_BYTES_MAX} bytes, and says how many.", status=413)
+        # The link is signed for a part of this length: a longer or shorter one finds it altered.
+        ticket = link_read(stamp=stamp, key=key_check(key), at=now, verb=put_verb(upload, number, size))
+        ticket_check(ticket, key=key, at=now)
         keeper = store()
         if not isinstance(keeper, FilesystemStore):
             raise Refusal("not_here", "Parts go to the object store itself.", status=404)

@@ -133,7 +133,9 @@ def test_only_the_portals_pages_may_send_parts_from_a_browser(objectstore: Objec
     store = S3Store(connection, Vendor(connection))
     key = "incoming/1/cors"
     upload = store.upload_begin(key)
-    link = store.upload_link(key, upload=upload, number=1, ticket="u.1-1", expires=datetime.now(UTC) + timedelta(minutes=1))
+    link = store.upload_link(
+        key, upload=upload, number=1, size=1, ticket="u.1-1", expires=datetime.now(UTC) + timedelta(minutes=1)
+    )
     allowed = []
     for origin in (settings.PORTAL_URL, settings.NOTEBOOKS_URL, "http://evil.example"):
         answer = httpx.options(link, headers={"Origin": origin, "Access-Control-Request-Method": "PUT"})

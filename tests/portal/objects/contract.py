@@ -105,18 +105,19 @@ class StoreContract:
         """PUT to a link."""
         return httpx.put(url, content=body)
 
-    def part(self, store: Store, key: str, upload: str, number: int) -> str:
-        """A link for a part."""
+    def part(self, store: Store, key: str, upload: str, number: int, *, size: int = 1) -> str:
+        """A link for a part of so many bytes."""
         expires = datetime.now(UTC) + timedelta(minutes=1)
-        return store.upload_link(key, upload=upload, number=number, ticket=self.ticket, expires=expires)
+        return store.upload_link(key, upload=upload, number=number, size=size, ticket=self.ticket, expires=expires)
 
     def test_an_upload_in_parts_is_seen_when_it_is_complete(self, store: Store, prefix: str) -> None:
         key, size = f"{prefix}/big.bin", 5 * 2**20  # the smallest part S3 takes, but for the last
         upload = store.upload_begin(key)
         assert store.upload_parts(key, upload=upload) == {}
-        assert self.put(self.part(store, key, upload, 2), b"tail").status_code == 200
-        assert self.put(self.part(store, key, upload, 1), b"x" * size).status_code == 200
-        assert self.put(self.part(store, key, upload, 1), b"y" * size).status_code == 200  # sent again after a lost answer
+        assert self.put(self.part(store, key, upload, 2, size=4), b"tail").status_code == 200
+        first = self.part(store, key, upload, 1, size=size)
+        assert self.put(first, b"x" * size).status_code == 200
+        assert self.put(first, b"y" * size).status_code == 200  # sent again after a lost answer
         assert store.upload_parts(key, upload=upload) == {1: size, 2: 4}
         with pytest.raises(NoSuchObject):
             store.stat(key)
@@ -125,7 +126,7 @@ class StoreContract:
             file.seek(size - 2)
             assert file.read(100) == b"yytail"
         assert store.upload_complete(key, upload=upload).size == size + 4
-        assert self.put(self.part(store, key, upload, 3), b"late").status_code == 404
+        assert self.put(self.part(store, key, upload, 3, size=4), b"late").status_code == 404
 
     def test_an_aborted_upload_leaves_nothing(self, store: Store, prefix: str) -> None:
         key = f"{prefix}/a"
@@ -136,6 +137,16 @@ class StoreContract:
         assert store.upload_parts(key, upload=upload) == {}
         with pytest.raises(NoSuchObject):
             store.upload_complete(key, upload=upload)
+
+    def test_a_link_takes_a_part_of_its_length_alone(self, store: Store, prefix: str) -> None:
+        """Else whoever may send a small file could fill the store through its links."""
+        key = f"{prefix}/a"
+        upload = store.upload_begin(key)
+        link = self.part(store, key, upload, 1, size=10)
+        for body in (b"x" * 11, b"x" * 9, b"x" * 100_000):
+            assert self.put(link, body).status_code == 403
+        assert store.upload_parts(key, upload=upload) == {}
+        assert self.put(link, b"x" * 10).status_code == 200
 
     def test_a_link_for_one_part_takes_no_other(self, store: Store, prefix: str) -> None:
         key = f"{prefix}/a"

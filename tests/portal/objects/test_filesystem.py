@@ -149,8 +149,8 @@ def test_a_part_that_was_cut_leaves_nothing_and_only_the_portal_may_send_from_a_
     assert store.upload_parts("data/a.csv", upload=upload) == {}
     assert [path.name for path in (store.root / ".drafts" / f"upload-{upload}").iterdir()] == []
     expires = datetime.now(UTC) + timedelta(minutes=1)
-    asked = store.upload_link("data/a.csv", upload=upload, number=1, ticket="test.ok", expires=expires)
+    asked = store.upload_link("data/a.csv", upload=upload, number=1, size=1, ticket="test.ok", expires=expires)
     assert get(asked, "OPTIONS").headers["Access-Control-Allow-Origin"] == settings.PORTAL_URL
     assert get(asked, "PUT").status_code == 413
-    gone = store.upload_link("data/a.csv", upload=upload, number=1, ticket="test.gone", expires=expires)
+    gone = store.upload_link("data/a.csv", upload=upload, number=1, size=1, ticket="test.gone", expires=expires)
     assert get(gone, "PUT", body=b"x").json()["code"] == "access_revoked"
