@@ -31,7 +31,8 @@ def one_lines(dataset: Dataset, version: Version, files: list[DatasetFile]) -> l
 
 
 def _in_r(base: str, table: DatasetFile) -> str:
-    """R reads a file on disk: CSV as it is, Parquet with a package of its own."""
+    """R as it is reads a CSV file on disk; a Parquet table is made one on the way."""
     name = table.path.rpartition("/")[2]
-    read = f'read.csv("{name}")' if name.endswith(".csv") else f'arrow::read_parquet("{name}")  # install.packages("arrow")'
-    return f"# first, in a terminal: commons get {base}/{table.path}\n{read}"
+    csv = f"{name.rpartition('.')[0]}.csv"
+    fetch = f"commons get {base}/{table.path}" + ("" if name == csv else f" {csv}")
+    return f'# first, in a terminal: {fetch}\nread.csv("{csv}")'

@@ -284,7 +284,7 @@ PRELUDE = "import commons, dask.dataframe as dd, pandas as pd, polars as pl, pya
 
 @pytest.mark.parametrize("slug", ["numbers", "air"])
 def test_the_lines_on_a_datasets_page_run_as_they_stand(tables: Ground, slug: str) -> None:
-    """Each tool's line, copied from the page: Parquet and CSV in Python and a terminal, CSV in R."""
+    """Each tool's line, copied from the page: Parquet and CSV, in Python, a terminal, and R."""
     tables.dataset("air", "open")
     dataset = Dataset.objects.get(slug=slug)
     version = dataset.versions.get()
@@ -299,12 +299,14 @@ def test_the_lines_on_a_datasets_page_run_as_they_stand(tables: Ground, slug: st
     file = version.files.get()
     assert _said(["sh", "-c", lines["Terminal"]], env, tables.home) == file.path
     assert (tables.home / file.path).stat().st_size == file.size_bytes
-    if slug == "air":
-        r = program_needed("Rscript", package="r-base-core")
-        (tables.home / file.path).unlink()
-        comment, read = lines["R"].splitlines()
-        _said(["sh", "-c", comment.rpartition(": ")[2]], env, tables.home)
-        assert _said([r, "--vanilla", "-e", f"cat(nrow({read}))"], env, tables.home) == str(rows)
+    r = program_needed("Rscript", package="r-base-core")
+    (tables.home / file.path).unlink()
+    comment, read = lines["R"].splitlines()
+    _said(["sh", "-c", comment.partition(": ")[2]], env, tables.home)
+    assert _said([r, "--vanilla", "-e", f"cat(nrow({read}))"], env, tables.home) == str(rows)
+    column = 2 if slug == "numbers" else 1
+    total = sum(n * 0.5 for n in range(ROWS)) if slug == "numbers" else 4
+    assert float(_said([r, "--vanilla", "-e", f"cat(format(sum({read}[[{column}]]), digits = 15))"], env, tables.home)) == total
 
 
 def test_a_script_that_has_read_ends_well(tables: Ground) -> None:

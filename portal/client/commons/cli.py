@@ -22,7 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     listing.add_argument("what", nargs="?", default="", help="commons://<slug>")
     get = commands.add_parser("get", help="fetch a file to this folder, checked against its sha256")
     get.add_argument("uri", help="commons://<slug>/<file>")
-    get.add_argument("to", nargs="?", default=".", help="folder or file name")
+    get.add_argument(
+        "to", nargs="?", default=".", help="folder or file name; a name that ends in .csv makes a Parquet table CSV"
+    )
     put = commands.add_parser("put", help="send a file into a draft version of a dataset you keep; run again after a lost line")
     put.add_argument("file", help="a file on this machine")
     put.add_argument("uri", help="commons://<slug>@<version>/<file>")
@@ -52,9 +54,28 @@ def _get(asked: argparse.Namespace) -> int:
     target = Path(asked.to)
     if target.is_dir():
         target = target / asked.uri.rpartition("/")[2]
-    shutil.copyfile(path(asked.uri), target)
+    source = path(asked.uri)
+    if source.suffix == ".parquet" and target.suffix == ".csv":
+        _as_csv(source, target)
+    else:
+        shutil.copyfile(source, target)
     print(target)
     return 0
+
+
+def _as_csv(source: Path, target: Path) -> None:
+    """A Parquet table as CSV, piece by piece, for tools that read no Parquet (plain R)."""
+    import pyarrow.csv as pa_csv
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(source)
+    try:
+        with pa_csv.CSVWriter(target, table.schema_arrow) as writer:
+            for batch in table.iter_batches():
+                writer.write_batch(batch)
+    except ValueError as error:  # lists and structs have no place in a row of text; pyarrow's errors are ValueErrors
+        target.unlink(missing_ok=True)
+        raise portal.CommonsError(f"{source.name} cannot be written as CSV: {error}") from None
 
 
 def _export(asked: argparse.Namespace) -> int:
