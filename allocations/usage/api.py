@@ -28,7 +28,10 @@ class UsageAsk(PageAsk):
 
 @router.get("/usage")
 def usage(request: HttpRequest, ask: Query[UsageAsk]) -> dict[str, Any]:
-    """Usage records you may see, newest first. A row with `corrects` carries differences: sum all rows."""
+    """
+    Usage records you may see, newest first. A row with `corrects` carries differences: sum all rows. What it costs to
+    keep files is no use of a machine: see the statement (resource `storage`) and, by day, /allocations/{code}/files.
+    """
     if ask.from_ and ask.to and ask.to < ask.from_:
         raise Malformed("`to` is before `from`.", field="to")
     rows = selectors.usage_list_for_user(user=caller(request))

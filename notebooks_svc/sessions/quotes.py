@@ -19,6 +19,7 @@ from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import Malformed, Refusal
 from portal.core.quantities import charge, credits_text
+from portal.web.registry import registry
 
 from .estimates import starts_in
 
@@ -109,6 +110,7 @@ def quote(
     covered = projects_read.covered_get(allocation=granted, resource=wanted.slug)
     check_resource_takes_launches(wanted, at=at)
     check_fits(wanted, size)
+    registry.check("sessions.launch", allocation=granted, profile=size, at=at)
     last = datetime.combine(granted.ends_on + timedelta(days=1), datetime.min.time(), at.tzinfo)
     if at + timedelta(minutes=minutes) > last:
         left = int((last - at).total_seconds() // 60)

@@ -13,9 +13,10 @@ from portal.core.quantities import credits_text
 
 from . import keeping, taking
 from .files_views import content_answer
+from .models import KeptDay
 
 router = Router(tags=["allocations"])
-PAGE = 1000
+PAGE, DAYS = 1000, 400
 
 
 class FilesAsk(Schema):
@@ -53,8 +54,22 @@ def allocation_files(request: HttpRequest, code: str, ask: Query[FilesAsk]) -> d
         "folder_bytes": kept.folder_bytes,
         "measured_at": kept.measured_at,
         "delete_on": kept.delete_on,
+        "over_quota_since": kept.over_since,
+        "days": [_day_row(day) for day in kept.days.all()[:DAYS]] if start == 0 else [],
         "items": items,
         "next": start + PAGE if more else None,
+    }
+
+
+def _day_row(day: KeptDay) -> dict[str, Any]:
+    """A day and its charge, which stands on the statement as `storage-<allocation>-<day>-post`; null until the day is over."""
+    return {
+        "day": day.day,
+        "seconds": day.seconds,
+        "gib_hours": float(day.byte_seconds) / keeping.GIB / 3600,
+        "gib_hours_charged": float(day.charged_byte_seconds) / keeping.GIB / 3600,
+        "charge": credits_text(day.charge) if day.settled_at else None,
+        "uncharged": credits_text(day.uncharged) if day.settled_at else None,
     }
 
 

@@ -70,7 +70,9 @@ def denials(*, at: datetime) -> list[Denial]:
 def _ended_access(*, at: datetime, since: datetime) -> list[Denial]:
     names: dict[str, set[str]] = defaultdict(set)
     for row in prefixes.ended_prefixes(since=since, at=at):
-        if row.allocation is None:  # withdrawn from everybody
+        if row.allocation is None and row.readers:  # closed: what runs for others, and every link of a person
+            names[row.prefix].update(_names_beside(row.readers, since=since))
+        elif row.allocation is None:  # withdrawn from everybody, or closed and nobody has asked yet
             names[row.prefix].add("*")
         else:
             names[row.prefix].update(_names_of(row.allocation, since=since))
@@ -100,10 +102,20 @@ def _names_of(allocation_pk: int, *, since: datetime) -> list[str]:
     Names at the store of everything that ran on an allocation lately: sessions, clusters, and links made for them (whose
     tickets hold the id) or for the allocation's people.
     """
+    ran = _ran(Q(allocation_id=allocation_pk), Q(session__allocation_id=allocation_pk), since=since)
+    return [*ran, f"p.*-{allocation_pk}"]
+
+
+def _names_beside(readers: frozenset[int], *, since: datetime) -> list[str]:
+    """Names of everything that ran lately on other allocations, and of all links made for people: they ask for a new one."""
+    return [*_ran(~Q(allocation__in=readers), ~Q(session__allocation__in=readers), since=since), "p.*"]
+
+
+def _ran(session: Q, cluster: Q, *, since: datetime) -> list[str]:
     lately = Q(ended_at__isnull=True) | Q(ended_at__gte=since)
-    sessions = Session.objects.filter(lately, allocation_id=allocation_pk).values_list("pk", flat=True)
-    clusters = Cluster.objects.filter(lately, session__allocation_id=allocation_pk).values_list("pk", flat=True)
-    return [*(name for pk in [*sessions, *clusters] for name in _names(pk)), f"p.*-{allocation_pk}"]
+    sessions = Session.objects.filter(lately, session).values_list("pk", flat=True)
+    clusters = Cluster.objects.filter(lately, cluster).values_list("pk", flat=True)
+    return [name for pk in [*sessions, *clusters] for name in _names(pk)]
 
 
 def _names(pk: str) -> tuple[str, str]:

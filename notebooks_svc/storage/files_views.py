@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -23,6 +24,7 @@ from allocations.projects import selectors as projects_read
 from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import Refusal
+from portal.core.words import cell_plain
 
 from . import archive, keeping, taking
 from .taking import Item
@@ -77,7 +79,7 @@ def everything(request: HttpRequest, code: str) -> HttpResponseBase:
     if _sending >= ARCHIVES_AT_ONCE:
         raise Refusal("busy", "Other archives are being sent just now. Try again in some minutes.", status=429)
     items = _items(user, allocation)
-    words = _words(allocation, user, len(items))
+    words = _words(allocation, user, len(items), at=now)
     name = f"{allocation.code}-{now:%Y-%m-%d}.zip"
     answer = StreamingHttpResponse(_counted(archive.archive_stream(items, words=words, at=now)), content_type="application/zip")
     answer["Content-Length"] = str(archive.archive_length(items, words=words))
@@ -104,8 +106,7 @@ def download_list(request: HttpRequest, code: str) -> HttpResponseBase:
 
     def _row(writer: Any, item: Item) -> str:
         url = item.link() if item.link else request.build_absolute_uri(taking.content_url(allocation, item.path))
-        path = f"'{item.path}" if item.path.startswith(("=", "+", "-", "@")) else item.path
-        return str(writer.writerow((path, item.size, item.modified.isoformat(), url)))
+        return str(writer.writerow((cell_plain(item.path), item.size, item.modified.isoformat(), url)))
 
     answer = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{allocation.code}-files.csv"'
@@ -166,12 +167,15 @@ def _items(user: User, allocation: Allocation) -> list[Item]:
     return items
 
 
-def _words(allocation: Allocation, user: User, count: int) -> str:
+def _words(allocation: Allocation, user: User, count: int, *, at: datetime) -> str:
+    kept = keeping.keeping_open(allocation=allocation, at=at)
+    elsewhere = kept.measured_at is not None and kept.folder_bytes is None
     return (
         f"{allocation.title} ({allocation.code}) of {allocation.organisation}, taken along by {user.email}.\n\n"
         f"{count} files. statement.csv: every movement of credits. use.csv: what ran. home: your notebooks and files. shared:\n"
         "the team's folder. bucket: the team's bucket. datasets: what your enterprise offered, for its owners and managers.\n"
         "Left out: packages and settings that programs make anew."
+        + (" Not in it: home and shared, which lie on the provider's disks under accounts of your own." if elsewhere else "")
     )
 
 

@@ -17,7 +17,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from allocations.catalogue.models import Site
+from allocations.catalogue.models import Profile, Site
+from allocations.catalogue.selectors import profile_list
 from allocations.ledger import selectors as ledger_read
 from allocations.ledger import services as ledger
 from allocations.ledger.refusals import LedgerRefusal
@@ -28,7 +29,7 @@ from allocations.projects.states import STORAGE, S
 from notebooks_svc.sessions.doors.agent import AgentRefused, AgentUnreachable, agent_door
 from portal.accounts.models import User
 from portal.audit import services as audit
-from portal.core.errors import Malformed
+from portal.core.errors import Malformed, Refusal
 from portal.core.quantities import charge, credits_text
 from portal.objects import admin
 from portal.objects.door import vendor
@@ -38,6 +39,7 @@ from .models import Keeping, KeptDay
 
 log = logging.getLogger(__name__)
 EVERY, LEASE, COUNTED_S_MAX = timedelta(hours=1), timedelta(minutes=10), 2 * 3600
+AGAIN = timedelta(seconds=30)  # who has tidied up is measured anew, not more often than this
 BATCH = 50
 GIB = 2**30
 STORE_ERRORS = (ClientError, BotoCoreError, httpx.HTTPError)
@@ -70,6 +72,7 @@ def bucket_ready(*, allocation: Allocation, at: datetime) -> Keeping:
         return keeping
     bucket = hands_out.connection.team_bucket(allocation.code)
     hands_out.connection.bucket_prepare(bucket)
+    admin.bucket_lifecycle_set(hands_out.connection, bucket)
     kept = admin.bucket_quota_set(hands_out.connection, bucket, keeping.quota_bytes)
     keeping.has_bucket, keeping.quota_kept_bytes = True, keeping.quota_bytes if kept else -1
     keeping.save(update_fields=["has_bucket", "quota_kept_bytes"])
@@ -216,6 +219,30 @@ def is_over(keeping: Keeping, *, at: datetime) -> bool:
     except STORE_ERRORS:
         log.exception("%s: the store did not say how much it keeps", keeping.allocation.code)
     return True
+
+
+def check_room(*, allocation: Allocation, profile: Profile, at: datetime) -> None:
+    """
+    Let a launch pass while the project is within its quota; beyond it only the smallest size, which is enough to tidy up.
+
+    A site's disk takes what it is given, so this is where growth stops. Who has tidied up is measured anew within a minute.
+
+    :raises Refusal: `quota_passed`
+    """
+    kept = Keeping.objects.filter(allocation=allocation, over_since__isnull=False).first()
+    if kept is None:
+        return
+    smallest = min(profile_list(), key=lambda size: (size.gpus, size.cores, size.memory_gib, size.order))
+    if profile.pk == smallest.pk:
+        return
+    Keeping.objects.filter(pk=kept.pk, due_at__gt=at, measured_at__lt=at - AGAIN).update(due_at=at)
+    raise Refusal(
+        "quota_passed",
+        f"{allocation.code} keeps {gib_text(kept.bytes)}, more than its quota of {gib_text(kept.quota_bytes)}. Until something "
+        f"is removed, only the size “{smallest}” is launched or extended: delete there what you do not need, and try this one "
+        "a minute later. Or ask for a larger quota.",
+        profile=smallest.slug,
+    )
 
 
 # --- charging -------------------------------------------------------------------------------------------------------------

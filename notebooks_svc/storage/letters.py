@@ -22,7 +22,8 @@ def quota_passed(keeping: Keeping, *, at: datetime) -> None:
     gib = keeping.quota_bytes / 2**30
     text = (
         f"Your project keeps more than its quota of {gib:g} GiB. Nothing is deleted. Until something is removed, nothing more "
-        "is taken into its bucket: reading and deleting go on. Delete what you do not need, or ask for a larger quota."
+        "is taken into its bucket, and only notebooks of the smallest size are launched: reading and deleting go on. Delete "
+        "what you do not need, or ask for a larger quota."
     )
     _write(keeping, "quota_passed", "The quota of your files is passed", text, at=at)
 

@@ -1,5 +1,6 @@
 """
-Reads the store's log of operations (Ceph's ops log, one JSON line per request) into figures of use, without trusting notebooks.
+Reads the store's log of operations (Ceph's ops log, one JSON line per request; the file store's own in the same words) into
+figures of use, without trusting notebooks.
 
 A line is added once: the bookmark moves in the transaction that adds what it stands for.
 """
@@ -26,7 +27,7 @@ from portal.objects.s3_connection import DATASETS
 from .models import LogBookmark
 
 log = logging.getLogger(__name__)
-CHUNK_BYTES, CHUNKS_A_TURN = 8 * 2**20, 8
+CHUNK_BYTES, CHUNKS_A_TURN, OWN_BYTES_MAX = 8 * 2**20, 8, 64 * 2**20
 ID = re.compile(r"[sc][0-9a-hjkmnp-tv-z]{26}")
 VISITOR = re.compile(r"p\.\d+-(\d+)")
 
@@ -47,6 +48,8 @@ def log_read_due(*, at: datetime) -> None:  # noqa: ARG001 (sweeps are told the 
     if path is not None and path.exists():
         for _ in range(CHUNKS_A_TURN):
             if not log_read(path):
+                if not settings.OBJECTS_URL and path.stat().st_size > OWN_BYTES_MAX:
+                    path.replace(path.with_suffix(".old"))  # the file store's own: all of it was counted
                 return
 
 

@@ -31,6 +31,7 @@ from notebooks_svc.sessions.doors.agent import AgentRefused, AgentUnreachable, a
 from portal.accounts.models import User
 from portal.core.errors import NotAllowed, Refusal
 from portal.core.quantities import credits_text
+from portal.core.words import cell_plain
 from portal.objects.door import NoSuchObject, store, vendor
 from portal.organisations.models import OrgRole
 from portal.organisations.policies import org_role
@@ -142,7 +143,14 @@ def _use_lines(user: User, allocation: Allocation) -> Iterator[str]:
         rows = rows.filter(user=user)
     writer.writerow(USE_COLUMNS)
     for row in rows.iterator(1000):
-        facts = (row.end.isoformat(), row.kind, row.user.email, row.resource.slug, row.unit_seconds, credits_text(row.charge))
+        facts = (
+            row.end.isoformat(),
+            row.kind,
+            cell_plain(row.user.email),
+            row.resource.slug,
+            row.unit_seconds,
+            credits_text(row.charge),
+        )
         writer.writerow([*facts, f"{row.kwh:.6f}", f"{row.gco2e:.3f}", row.launch])
         if line.tell() > PIECE_BYTES:
             yield line.getvalue()

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from .s3_connection import S3Connection, error_status
 
 TIMEOUT_S = 20
+UNFINISHED_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,17 @@ def bucket_quota_set(connection: S3Connection, bucket: str, size_bytes: int) -> 
     # Read back: Ceph 16 answers 200 to a size it did not understand, and then takes it for 0.
     told = _admin(connection, "GET", {"bucket": bucket, "stats": "true", "format": "json"}).json().get("bucket_quota", {})
     return bool(told.get("enabled")) and told.get("max_size_kb") == kib
+
+
+def bucket_lifecycle_set(connection: S3Connection, bucket: str) -> None:
+    """Have the store clear away parts of uploads that nobody finished within a week: they take room, and nobody sees them."""
+    rule = {
+        "ID": "unfinished",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
+    }
+    connection.client("s3").put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
 
 
 def bucket_remove(connection: S3Connection, bucket: str) -> None:

@@ -39,6 +39,7 @@ class Registry:
     health_checks: list[str] = field(default_factory=list)
     sweeps: list[tuple[str, int]] = field(default_factory=list)
     listeners: dict[str, list[str]] = field(default_factory=dict)
+    guards: dict[str, list[str]] = field(default_factory=dict)
 
     def menu(self, label: str, url_name: str, *, order: int, role: str = "", public: bool = False) -> None:
         """Add a menu entry."""
@@ -78,6 +79,19 @@ class Registry:
         """Call whoever listens, once the running transaction has committed (at once when there is none)."""
         for function in self.listeners.get(news, []):
             transaction.on_commit(partial(_tell, function), robust=True)
+
+    def guard(self, what: str, function: str) -> None:
+        """Have a function (**facts) → None asked before a room downstairs does something: it raises a Refusal to forbid it."""
+        self.guards.setdefault(what, []).append(function)
+
+    def check(self, what: str, **facts: Any) -> None:
+        """
+        Let pass what no guard forbids.
+
+        :raises Refusal: of the first guard that does
+        """
+        for function in self.guards.get(what, []):
+            cached_import(function)(**facts)
 
     def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
         """Import and call a registered function."""

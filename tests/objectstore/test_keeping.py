@@ -122,6 +122,13 @@ def test_what_the_store_says_is_what_lies_there_and_is_charged(small: Ground) ->
     assert "GiB-hours above the free part × 1024" in line.formula
 
 
+def test_what_nobody_finished_is_cleared_away_by_the_store(small: Ground) -> None:
+    small.s3(small.session())
+    rules = small.vendor.connection.client("s3").get_bucket_lifecycle_configuration(Bucket=small.scratch)["Rules"]
+    assert [rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] for rule in rules] == [7]
+    assert rules[0]["Status"] == "Enabled"
+
+
 def test_a_store_without_quotas_is_told_apart_and_counted_by_listing(small: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """A portal whose user lacks the cap, as on other products: the portal's own door closes, hourly instead of at once."""
     refuse = httpx.Response(403)

@@ -14,10 +14,11 @@ from allocations.ledger.selectors import balance
 from allocations.projects import reclaim, services
 from allocations.projects.models import ReclaimNotice
 from allocations.projects.statement import statement
+from notebooks_svc.sessions import quotes
 from notebooks_svc.storage import keeping
 from notebooks_svc.storage.models import Keeping, KeptDay
 from portal.audit.models import Letter
-from portal.core.errors import Malformed, NotAllowed
+from portal.core.errors import Malformed, NotAllowed, Refusal
 from portal.core.quantities import MICRO, credits_text
 
 from .conftest import GIB, Ground
@@ -140,6 +141,51 @@ def test_passing_the_quota_is_told_once_and_ends_when_something_is_removed(groun
     file.unlink()
     ground.hours(1)
     assert ground.kept().over_since is None
+
+
+def test_beyond_the_quota_only_the_smallest_size_is_launched_until_something_is_removed(ground: Ground) -> None:
+    def offered(profile: str, allocation: Any = None, by: Any = None) -> str:
+        asked = {"resource": "cpu", "profile": profile, "minutes": 30, "at": ground.now}
+        try:
+            quotes.quote(user=by or ground.founder, allocation=(allocation or ground.allocation).code, **asked)
+        except Refusal as refusal:
+            said.append(refusal.message)
+            return refusal.code
+        return "offered"
+
+    said: list[str] = []
+
+    file = ground.write(ground.founder, "big.bin", size=5 * GIB)
+    assert offered("medium") == "offered"
+    ground.sweep()
+    assert (offered("medium"), offered("small")) == ("quota_passed", "offered")
+    assert "5 GiB, more than its quota of 4 GiB" in said[0]
+    assert "only the size “small”" in said[0]
+    assert offered("medium", ground.rivals, ground.rival) == "offered"
+    ground.later(minutes=20)
+    file.unlink()
+    assert offered("medium") == "quota_passed", "as last measured"
+    ground.later(minutes=1)
+    ground.sweep()  # asked for by the refusal: not only at the next full hour
+    assert offered("medium") == "offered"
+
+
+def test_use_and_kept_days_add_up_to_what_was_spent(ground: Ground, signed_in: Any) -> None:
+    from portal.api.tokens import token_create
+
+    ground.write(ground.founder, "big.bin", size=3 * GIB)
+    ground.sweep()
+    ground.hours(50)
+    headers = {"HTTP_AUTHORIZATION": f"Bearer {token_create(user=ground.founder, name='t', at=ground.now)}"}
+    browser = signed_in(ground.founder)
+    said = browser.get(f"/api/v1/allocations/{ground.allocation.code}/files", **headers).json()
+    days = [day for day in said["days"] if day["charge"] is not None]
+    assert [(day["gib_hours"], day["gib_hours_charged"], day["charge"]) for day in days] == [
+        (72.0, 48.0, "24"),
+        (45.0, 30.0, "15"),
+    ]
+    used = browser.get("/api/v1/usage", **headers).json()["items"]
+    assert sum(float(row["charge"]) for row in used) + sum(float(day["charge"]) for day in days) == float(spent(ground))
 
 
 def test_an_officer_of_elsewhere_changes_a_quota_and_nobody_else(ground: Ground) -> None:
