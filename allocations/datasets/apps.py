@@ -16,6 +16,7 @@ class DatasetsConfig(AppConfig):
         registry.seed("allocations.datasets.seeds.seed", order=40)
         registry.sweep("allocations.datasets.services.accesses_by_date", every_s=60)
         registry.sweep("allocations.datasets.checking.uploads_due", every_s=10)
+        registry.sweep("allocations.datasets.counting.counts_renew", every_s=60)
         ticket_kind("u", "allocations.datasets.uploading.ticket_check")
         ticket_kind("a", "allocations.datasets.agreements.ticket_check")
         ticket_kind("p", "allocations.datasets.downloads.ticket_check")

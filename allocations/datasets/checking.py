@@ -23,6 +23,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
+from portal.core.words import text_clean
 from portal.objects.door import NoSuchObject, store
 from portal.objects.malware import Malware, scan
 
@@ -125,15 +126,25 @@ def table_look(path: Path, name: str) -> dict[str, Any]:
             text=True,
             timeout=LOOK_S,
             check=False,
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},  # what strangers send is read there: it knows no key of ours
         )
     except subprocess.TimeoutExpired:
         return {"notes": [f"its columns were not counted: that took longer than {LOOK_S} s"]}
     if done.returncode == 0:
-        return json.loads(done.stdout)
+        return _keepable(json.loads(done.stdout))
     reason = (done.stderr.strip().splitlines() or ["unknown"])[-1][:200]
     if name.lower().endswith(".parquet"):
         raise Refused(f"{name} cannot be read as Parquet: {reason}")
     return {"notes": [f"its columns were not counted: {reason}"]}
+
+
+def _keepable(said: Any) -> Any:
+    """Names and values of a table without what no database keeps."""
+    if isinstance(said, str):
+        return text_clean(said)
+    if isinstance(said, dict):
+        return {key: _keepable(value) for key, value in said.items()}
+    return [_keepable(one) for one in said] if isinstance(said, list) else said
 
 
 def _keep(upload: Upload, digest: str, notes: list[str], facts: dict[str, Any]) -> None:
@@ -165,18 +176,23 @@ def _into_place(upload: Upload, key: str) -> None:
     except NoSuchObject:
         store().stat(key)  # moved before the kill
     Upload.objects.filter(pk=upload.pk).update(moved=True)
+    if not DatasetFile.objects.filter(key=key).exists():
+        store().delete(key)  # taken out of the draft meanwhile: nothing lies beside what a reviewer sees
 
 
 def stored_repair() -> None:
-    """Move what a kill left under its upload's key."""
+    """Move what a kill left under its upload's key. One that cannot be moved holds up no other."""
     for upload in Upload.objects.filter(state=U.STORED, moved=False, file__isnull=False).select_related("file")[:50]:
-        _into_place(upload, upload.file.key)  # type: ignore[union-attr]
+        try:
+            _into_place(upload, upload.file.key)  # type: ignore[union-attr]
+        except Exception:
+            log.exception("upload %s could not be put in its place; tried again at the next turn", upload.pk)
 
 
 def _refuse(upload: Upload, why: str) -> None:
-    Upload.objects.filter(pk=upload.pk, state=U.CHECKING).update(state=U.REFUSED, error=why)
-    store().upload_abort(upload.key, upload=upload.store_upload)
-    store().delete(upload.key)
+    if Upload.objects.filter(pk=upload.pk, state=U.CHECKING).update(state=U.REFUSED, error=why):
+        store().upload_abort(upload.key, upload=upload.store_upload)
+        store().delete(upload.key)
 
 
 @contextmanager

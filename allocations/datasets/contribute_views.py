@@ -202,7 +202,9 @@ def review(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     form = ReviewForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            handing_in.version_review(version=version, by=user, at=timezone.now(), **form.cleaned_data)
+            handing_in.version_review(
+                version=version, by=user, at=timezone.now(), seen=request.POST.get("seen", ""), **form.cleaned_data
+            )
         except Refusal as refusal:
             _tell(form, refusal)
         else:
@@ -217,6 +219,7 @@ def review(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "note": version.personal_data.get("note", ""),
         "terms": version.dataset.terms.first(),
         "form": form,
+        "seen": handing_in.version_mark(version),
     }
     return render(request, "datasets/review.html", context, status=422 if form.errors else 200)
 

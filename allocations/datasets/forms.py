@@ -9,9 +9,11 @@ from allocations.projects.models import Allocation
 from .duo import USES
 from .models import Agreement, Dataset
 
-# The questions of a request, under the headings of the Five Safes.
+# The questions of a request, under the headings of the Five Safes; the purpose is the first, the project.
+PURPOSE = "What do you want to do with it?"
 QUESTIONS = [
     ("people", "Who will work with it?", "Names or roles, and who answers for them."),
+    ("settings", "Where will you work with it?", "In notebooks here alone, or will some of it be downloaded, and to where?"),
     ("data", "Which part do you need?", "All of it, or some files, columns or years."),
     ("outputs", "What will leave the service?", "For example a model, figures, a report."),
 ]
@@ -40,7 +42,7 @@ class RequestForm(AllocationForm):
     """Ask for a controlled dataset."""
 
     purpose = forms.CharField(
-        label="What do you want to do with it?",
+        label=PURPOSE,
         widget=forms.Textarea(attrs={"rows": 4}),
         max_length=4000,
         help_text="Two or three sentences. The steward decides on this.",

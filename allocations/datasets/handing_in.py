@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -14,7 +17,9 @@ from portal.core.errors import Malformed, Refusal
 
 from . import letters, policies, publishing
 from .models import Dataset, Version
+from .offering import EDITABLE
 from .states import AccessClass, Hand, U, V, check_version_transition
+from .uploading import UNDER_WAY
 
 # Asked of every version. `people` decides whether the others matter.
 PERSONAL_QUESTIONS = [
@@ -54,7 +59,7 @@ def version_submit(*, version: Version, personal: dict[str, Any], by: User, at: 
     policies.check_may_edit(user=by, dataset=version.dataset)
     if not version.files.exists():
         raise Refusal("version_empty", "Upload at least one file first.")
-    if version.uploads.filter(state__in=[U.RECEIVING, U.CHECKING]).exists():
+    if version.uploads.filter(UNDER_WAY | Q(state=U.RECEIVING)).exists():
         raise Refusal("uploads_open", "Some files are still arriving or being checked. Wait for them, or give them up.")
     answers = _personal_check(personal, version.dataset)
     _move(version, V.IN_REVIEW, Hand.CONTRIBUTOR, personal_data=answers, submitted_at=at, submitted_by=by)
@@ -64,12 +69,14 @@ def version_submit(*, version: Version, personal: dict[str, Any], by: User, at: 
 
 
 @transaction.atomic
-def version_review(*, version: Version, outcome: str, note: str, by: User, at: datetime) -> Version:
+def version_review(*, version: Version, outcome: str, note: str, by: User, at: datetime, seen: str = "") -> Version:
     """
     Publish a version, or return it with what is to be changed. The contributor is told.
 
     :param outcome: `publish` or `return`; returning needs a note
+    :param seen: what the reviewer looked at (`version_mark`); when it is not that any more, nothing is published
     :raises NotAllowed: unless a data steward from elsewhere
+    :raises Refusal: `changed_meanwhile`; `personal_data` when the answers do not fit who may read it by now
     """
     policies.check_may_review(user=by, dataset=version.dataset)
     if outcome not in ("publish", "return"):
@@ -80,11 +87,30 @@ def version_review(*, version: Version, outcome: str, note: str, by: User, at: d
         _move(version, V.DRAFT, Hand.REVIEWER, review_note=note.strip(), reviewed_by=by)
         _event("dataset.version_returned", version, by, at, note=note)
     else:
+        # Nobody changes what it says while it is compared with what was looked at.
+        version.dataset = Dataset.objects.select_for_update().get(pk=version.dataset_id)
+        if seen and seen != version_mark(version):
+            raise Refusal(
+                "changed_meanwhile",
+                "It has changed since you opened the page: what it says, its terms, or its files. Nothing was published. Look "
+                "at it again; here it is as it stands now.",
+            )
+        _personal_check(version.personal_data, version.dataset)
         publishing.version_publish(version=version, by=by, at=at, hand=Hand.REVIEWER)
         Version.objects.filter(pk=version.pk).update(review_note=note.strip())
         version.refresh_from_db()
     letters.to_contributor_reviewed(version, note=note.strip(), at=at)
     return version
+
+
+def version_mark(version: Version) -> str:
+    """A mark of all a reviewer looks at: what the dataset says, its terms, answers, files. When one changes, it does."""
+    dataset = version.dataset
+    said = [getattr(dataset, name) for name in EDITABLE]
+    files = list(version.files.order_by("path").values_list("path", "sha256"))
+    terms = dataset.terms.first()
+    facts = [said, terms.number if terms else 0, version.personal_data, version.notes, files]
+    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 
 @transaction.atomic

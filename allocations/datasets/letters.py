@@ -11,7 +11,7 @@ from portal.audit import services as audit
 
 from .access import page_url
 from .models import Access, Terms, Version
-from .policies import may_review
+from .policies import deciders, may_review
 from .states import A, AccessClass, V
 
 
@@ -155,7 +155,7 @@ def to_contributor_reviewed(version: Version, *, note: str, at: datetime) -> Non
 
 def _stewards(access: Access, at: datetime) -> list[User]:
     dataset = access.dataset
-    people = [dataset.steward]
+    people = deciders(dataset)
     if dataset.delegate is not None and (dataset.delegate_until is None or dataset.delegate_until >= at.date()):
         people.append(dataset.delegate)
     return people

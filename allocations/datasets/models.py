@@ -49,10 +49,19 @@ class Dataset(models.Model):
     published_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_reason = models.TextField(blank=True)
+    closed_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it was last closed to some who could read it: from open to another class"
+    )
 
     class Meta:
         indexes = [
             models.Index(fields=["title"], condition=Q(published_at__isnull=False), name="datasets_catalogue_by_title"),
+            # All that facets count, without the long texts: each of them is counted from the index alone.
+            models.Index(
+                fields=["access_class", "commercial_use", "domain", "licence", "country", "formats", "size_bytes"],
+                condition=Q(published_at__isnull=False, withdrawn_at__isnull=True),
+                name="datasets_facets",
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -205,6 +214,9 @@ class Upload(models.Model):
     size_bytes = models.BigIntegerField()
     part_bytes = models.BigIntegerField()
     sha256_said = models.CharField(max_length=64, blank=True, help_text="what the sender worked out")
+    changed = models.CharField(
+        max_length=20, blank=True, help_text="when the file was last changed, as a browser says that sends it"
+    )
     key = models.CharField(max_length=700, unique=True, help_text="where it lies until checked; no link reads there")
     store_upload = models.CharField(max_length=300)
     checked_bytes = models.BigIntegerField(default=0)

@@ -13,6 +13,7 @@ from portal.audit import services as audit
 from portal.core.errors import Malformed, Refusal
 from portal.organisations.models import Organisation
 from portal.organisations.policies import MAY_APPLY, check_org_role
+from portal.web.registry import registry
 
 from . import policies, publishing, search
 from .models import Dataset
@@ -73,10 +74,13 @@ def dataset_edit(*, dataset: Dataset, by: User, at: datetime, terms: str | None 
     policies.check_may_edit(user=by, dataset=dataset)
     facts = _facts_check({**{name: getattr(dataset, name) for name in EDITABLE}, **values})
     before = {name: getattr(dataset, name) for name in facts if getattr(dataset, name) != facts[name]}
-    _check_loosening(dataset, facts["access_class"])
+    _check_loosening(dataset, facts)
     for name in before:
         setattr(dataset, name, facts[name])
-    dataset.save(update_fields=[*before, "slug"])
+    if before.get("access_class") == AccessClass.OPEN and dataset.published_at:
+        dataset.closed_at = at  # who read it as open does so no more: stores that handed out credentials must know at once
+        registry.tell("datasets.access_changed")
+    dataset.save(update_fields=[*before, "closed_at"])
     publishing.newest_write(dataset) if dataset.published_at else search.index_write(dataset)
     last = dataset.terms.first()
     if terms is not None and terms.strip() and (last is None or last.text != terms.strip()):
@@ -121,14 +125,16 @@ def _facts_check(values: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _check_loosening(dataset: Dataset, wanted: str) -> None:
-    """What was reviewed as data about people for few readers is not opened to more without a reviewer."""
+def _check_loosening(dataset: Dataset, facts: dict[str, Any]) -> None:
+    """What was reviewed as data about people for few readers is not opened, or shown, to more without a reviewer."""
     order = [AccessClass.OPEN, AccessClass.REGISTERED, AccessClass.CONTROLLED]
-    if order.index(AccessClass(wanted)) >= order.index(AccessClass(dataset.access_class)):
-        return
-    if any(version.personal_data.get("people") == "yes" for version in dataset.versions.filter(state=V.PUBLISHED)):
+    wider = order.index(AccessClass(facts["access_class"])) < order.index(AccessClass(dataset.access_class))
+    shown = bool(facts.get("preview_public")) and not dataset.preview_public
+    if (wider or shown) and any(
+        version.personal_data.get("people") == "yes" for version in dataset.versions.filter(state=V.PUBLISHED)
+    ):
         raise Refusal(
             "personal_data",
             "It is about people and was reviewed for fewer readers. Withdraw it, and offer it anew with the wider access.",
-            field="access_class",
+            field="access_class" if wider else "preview_public",
         )

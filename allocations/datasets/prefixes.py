@@ -27,10 +27,11 @@ class Readable:
 
 @dataclass(frozen=True)
 class Ended:
-    """A prefix that could be read lately and cannot now: by one allocation, or (None) by anybody."""
+    """A prefix that could be read lately and cannot now: by one allocation, or (None) by anybody but `readers`."""
 
     prefix: str
     allocation: int | None
+    readers: frozenset[int] = frozenset()
 
 
 def prefix_of(slug: str, version: str = "") -> str:
@@ -71,7 +72,16 @@ def ended_prefixes(*, since: datetime, at: datetime) -> list[Ended]:
     withdrawn = Dataset.objects.filter(withdrawn_at__gte=since).values_list("slug", flat=True)
     versions = Version.objects.filter(withdrawn_at__gte=since).values_list("dataset__slug", "name")
     everybody = [prefix_of(slug) for slug in withdrawn] + [prefix_of(slug, name) for slug, name in versions]
-    return [*(Ended(prefix, None) for prefix in everybody), *_ended_accesses(since=since, at=at)]
+    closed = Dataset.objects.filter(closed_at__gte=since).exclude(access_class=AccessClass.OPEN).values_list("pk", "slug")
+    readers = Access.objects.filter(dataset__in=[pk for pk, _ in closed], state=A.GRANTED, granted_until__gte=at.date())
+    may_read: dict[int, set[int]] = {}
+    for dataset, allocation in readers.values_list("dataset", "allocation"):
+        may_read.setdefault(dataset, set()).add(allocation)
+    return [
+        *(Ended(prefix, None) for prefix in everybody),
+        *(Ended(prefix_of(slug), None, frozenset(may_read.get(pk, ()))) for pk, slug in closed),
+        *_ended_accesses(since=since, at=at),
+    ]
 
 
 def _ended_accesses(*, since: datetime, at: datetime) -> list[Ended]:

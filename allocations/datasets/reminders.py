@@ -30,7 +30,9 @@ def grants_remind(*, at: datetime) -> None:
 
 
 def _remind(rows, letter, at: datetime) -> None:  # type: ignore[no-untyped-def]
-    for access in rows.select_related("dataset__steward", "dataset__delegate", "allocation__organisation", "asked_by")[:200]:
+    for access in rows.select_related(
+        "dataset__steward", "dataset__delegate", "dataset__organisation", "allocation__organisation", "asked_by"
+    )[:200]:
         with transaction.atomic():
             claimed = Access.objects.filter(pk=access.pk, state=access.state, reminded_at=access.reminded_at)
             if claimed.update(reminded_at=at):

@@ -126,6 +126,11 @@ def stewarded_list(*, user: User) -> QuerySet[Dataset]:
     return _stewarded(user).select_related("delegate").order_by("title")
 
 
+def own_list(*, user: User) -> QuerySet[Dataset]:
+    """Datasets for which the person may name a delegate, by title."""
+    return Dataset.objects.filter(policies.own(user)).select_related("steward").order_by("title")
+
+
 def reviews_for(*, user: User) -> QuerySet[Version]:
     """Versions handed in that the person may review, the oldest first."""
     rows = Version.objects.filter(state=V.IN_REVIEW).select_related("dataset", "submitted_by")
@@ -136,7 +141,7 @@ def reviews_for(*, user: User) -> QuerySet[Version]:
 def kept_list(*, user: User) -> QuerySet[Dataset]:
     """Datasets that the person keeps: those of enterprises they lead, and those they are steward of."""
     leads = Membership.objects.filter(user=user, left_at__isnull=True, role__in=MAY_APPLY).values("organisation")
-    rows = Dataset.objects.filter(Q(organisation__in=leads) | Q(steward=user), withdrawn_at__isnull=True)
+    rows = Dataset.objects.filter(Q(organisation__in=leads) | policies.own(user), withdrawn_at__isnull=True)
     return rows.order_by("title")
 
 
@@ -150,4 +155,5 @@ def _stewarded(user: User) -> QuerySet[Dataset]:
 
 
 def _catalogue() -> QuerySet[Dataset]:
-    return Dataset.objects.filter(published_at__isnull=False, withdrawn_at__isnull=True)
+    """A dataset whose versions were all withdrawn has no size, and is not offered."""
+    return Dataset.objects.filter(published_at__isnull=False, withdrawn_at__isnull=True, size_bytes__gt=0)

@@ -155,7 +155,7 @@ def delegate_set(*, dataset: Dataset, delegate: User | None, until: date | None,
     :raises NotAllowed: unless the person is the steward
     :raises Malformed: when the other is no steward
     """
-    if dataset.steward_id != by.pk:
+    if not policies.is_steward(user=by, dataset=dataset):
         raise NotAllowed(f"Only its steward, {dataset.steward}, names a delegate for {dataset.slug}.")
     if delegate is not None and Role.STEWARD not in delegate.role_set:
         raise Malformed(f"{delegate.email} is no data steward here.", field="delegate")

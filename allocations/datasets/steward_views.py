@@ -17,8 +17,8 @@ from portal.core.errors import Refusal
 
 from . import policies, selectors, services
 from .duo import USES, duo_findings
-from .forms import QUESTIONS, BulkForm, DecisionForm, DelegateForm, RevokeForm
-from .models import Access
+from .forms import PURPOSE, QUESTIONS, BulkForm, DecisionForm, DelegateForm, RevokeForm
+from .models import Access, TermsAcceptance
 from .states import A
 
 PAGE = 20
@@ -39,8 +39,8 @@ def queue(request: HttpRequest) -> HttpResponse:
             "today": timezone.now().date(),
             "reviews": list(selectors.reviews_for(user=user)[:50]) if Role.STEWARD in user.role_set else [],
             "bulk": BulkForm(),
-            "datasets": (mine := list(selectors.stewarded_list(user=user)[:200])),
-            "delegate": DelegateForm(datasets=[d for d in mine if d.steward_id == user.pk]),
+            "datasets": list(selectors.stewarded_list(user=user)[:200]),
+            "delegate": DelegateForm(datasets=list(selectors.own_list(user=user)[:200])),
         },
     )
 
@@ -70,7 +70,7 @@ def decide_many(request: HttpRequest) -> HttpResponse:
 def delegate(request: HttpRequest) -> HttpResponse:
     """Let another steward decide too while this one is away."""
     user: Any = request.user
-    mine = [d for d in selectors.stewarded_list(user=user)[:200] if d.steward_id == user.pk]
+    mine = list(selectors.own_list(user=user)[:200])
     form = DelegateForm(request.POST, datasets=mine)
     if not form.is_valid():
         messages.error(request, "Write the e-mail address of another data steward.")
@@ -112,7 +112,8 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     return render(
         request,
         "datasets/decide.html",
-        {"access": access, "form": form, "answers": _answers(access), "revoking": revoking, "duo": _duo(access)},
+        {"access": access, "form": form, "answers": _answers(access), "revoking": revoking, "duo": _duo(access)}
+        | {"accepted": access.terms is not None and _accepted(access)},
         status=422 if form.errors else 200,
     )
 
@@ -122,8 +123,17 @@ def _duo(access: Access) -> list[Any]:
     return duo_findings(access.dataset.duo_codes, use=use, ends=access.wished_until is not None)
 
 
-def _answers(access: Access) -> list[tuple[str, str]]:
-    words = {name: label for name, label, _ in QUESTIONS}
-    said = [(words.get(name, name), str(answer)) for name, answer in access.answers.items() if name != "use"]
-    use = access.answers.get("use")
-    return [("What kind of use is it?", USES.get(str(use), str(use))), *said] if use else said
+def _answers(access: Access) -> list[tuple[str, str, str]]:
+    """Heading, question and answer: the Five Safes first, each also when nothing was said; then whatever else was sent."""
+    said = dict(access.answers)
+    use = said.pop("use", None)
+    rows = [("Project", PURPOSE, access.purpose or "Not said.")]
+    if use:
+        rows.append(("", "What kind of use is it?", USES.get(str(use), str(use))))
+    rows += [(name.capitalize(), label, str(said.pop(name, "") or "Not said.")) for name, label, _ in QUESTIONS]
+    return rows + [("", str(name), str(answer)) for name, answer in said.items()]
+
+
+def _accepted(access: Access) -> bool:
+    """Whether the project has accepted the terms that were shown with the request: by a program, it may ask without."""
+    return TermsAcceptance.objects.filter(terms=access.terms, allocation=access.allocation).exists()

@@ -42,10 +42,11 @@ def begin(request: HttpRequest, slug: str, name: str) -> dict[str, Any]:
     policies.check_may_edit(user=user, dataset=version.dataset)
     try:
         said = json.loads(request.body)
-        path, size = str(said["path"]), int(said["size_bytes"])
-    except (ValueError, KeyError, TypeError):
+        path, size, changed = str(said["path"]), int(said["size_bytes"]), str(said.get("changed", ""))[:20]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise Malformed("Say path and size_bytes.") from None
-    return upload_row(uploading.upload_begin(version=version, path=path, size_bytes=size, by=user, at=timezone.now()))
+    upload = uploading.upload_begin(version=version, path=path, size_bytes=size, changed=changed, by=user, at=timezone.now())
+    return upload_row(upload)
 
 
 @require_GET

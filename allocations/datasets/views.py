@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.cache import caches
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,7 +17,7 @@ from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
 
-from . import agreements, downloads, exports, policies, search, selectors, services, use
+from . import agreements, counting, downloads, exports, policies, search, selectors, services, use
 from .access import AccessDenied, access_check, dataset_published, version_find, version_for
 from .croissant import croissant
 from .duo import duo_findings, excludes_enterprises
@@ -28,7 +26,7 @@ from .models import Agreement, Dataset, DatasetFile, Version
 from .snippets import one_lines
 from .states import A, AccessClass
 
-PAGE, FILES_SHOWN, COLUMNS_SHOWN, FACETS_LIFE_S = 20, 60, 12, 60
+PAGE, FILES_SHOWN, COLUMNS_SHOWN = 20, 60, 12
 
 
 def _person(request: HttpRequest) -> User | None:
@@ -43,6 +41,7 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
     rows = selectors.dataset_list(q=q, facets=chosen)
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     asked = {"q": q, **chosen} if q else chosen
+    counted = counting.counts(rows, asked=urlencode(asked))
     return render(
         request,
         "datasets/list.html",
@@ -50,7 +49,7 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
             "page": page,
             "q": q,
             "chosen": chosen,
-            "facets": _facets(rows, chosen, asked=urlencode(asked)),
+            "facets": [(name, facet, counted[name], chosen.get(name, "")) for name, facet in search.FACETS.items()],
             "query": urlencode(asked),
             "kept": list(selectors.kept_list(user=user)[:20]) if (user := _person(request)) else [],
             "enough": page.paginator.count >= search.FOUND_MAX,
@@ -58,24 +57,13 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _facets(
-    rows: Any, chosen: dict[str, str], *, asked: str
-) -> list[tuple[str, search.Facet, list[tuple[str, str, int]], str]]:
-    """Facets with their values and counts. What was counted for somebody is the same for everybody for a minute."""
-    key = f"dataset-facets-{hashlib.sha256(asked.encode()).hexdigest()}"
-    counted = caches["local"].get(key)
-    if counted is None:
-        counted = {name: facet.count(rows) for name, facet in search.FACETS.items()}
-        caches["local"].set(key, counted, FACETS_LIFE_S)
-    return [(name, facet, counted[name], chosen.get(name, "")) for name, facet in search.FACETS.items()]
-
-
 @require_GET
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """A dataset: may I use it, how do I get it, what is in it, the one line that reads it."""
     dataset = selectors.dataset_get(slug=slug)
-    if dataset.withdrawn_at is not None:
-        return render(request, "datasets/tombstone.html", {"dataset": dataset}, status=410)
+    if dataset.withdrawn_at is not None or not dataset.size_bytes:  # all of it, or each of its versions, was withdrawn
+        gone = list(dataset.versions.filter(withdrawn_at__isnull=False)[:FILES_SHOWN])
+        return render(request, "datasets/tombstone.html", {"dataset": dataset, "versions": gone}, status=410)
     version = version_find(dataset=dataset, name=request.GET.get("version", ""))
     files = list(version.files.all()[: FILES_SHOWN + 1])
     return render(request, "datasets/detail.html", _page_context(request, dataset, version, files))

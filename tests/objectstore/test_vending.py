@@ -87,6 +87,12 @@ def test_every_state_of_a_grant_allows_or_denies_as_it_says(ground: Ground, tls:
         move(ground.dataset(name, "controlled"))
     ground.dataset("open", "open")
     ground.dataset("terms-not-accepted", "registered")
+    waiting = ground.dataset("terms-awaited", "registered")
+    publishing.terms_publish(dataset=waiting, text="Be kind.", by=None, at=timezone.now())
+    services.requests_from_award(
+        allocation=ground.allocation, slugs=["terms-awaited"], by=ground.founder, purpose="", at=timezone.now()
+    )
+    assert Access.objects.get(dataset=waiting).state == "awaiting_terms"
     accepted = ground.dataset("terms-accepted", "registered")
     publishing.terms_publish(dataset=accepted, text="Be kind.", by=None, at=timezone.now())
     services.terms_accept(dataset=accepted, by=ground.founder, at=timezone.now(), allocations=[ground.allocation])
@@ -101,7 +107,7 @@ def test_every_state_of_a_grant_allows_or_denies_as_it_says(ground: Ground, tls:
     wrong = []
     for reader, (session, may_read) in readers.items():
         s3 = ground.s3(session, tls=tls)
-        for slug in [*states, "open", "terms-not-accepted", "terms-accepted"]:
+        for slug in [*states, "open", "terms-not-accepted", "terms-awaited", "terms-accepted"]:
             for what, got in attempts(ground, s3, slug).items():
                 # Only the founders' session may write into the founders' scratch, which copying needs.
                 copies = what != "copy" or session.allocation == ground.allocation
@@ -111,6 +117,47 @@ def test_every_state_of_a_grant_allows_or_denies_as_it_says(ground: Ground, tls:
     assert ground.store.open("datasets/granted/1/table.csv").read() == TABLE
     names = sorted(info.key for info in ground.store.list("datasets/granted/"))
     assert names == ["datasets/granted/1/table.csv"]
+
+
+def test_a_version_under_terms_nobody_accepted_is_nobodys(ground: Ground) -> None:
+    sea = ground.dataset("sea", "registered")
+    publishing.terms_publish(dataset=sea, text="Be kind.", by=None, at=timezone.now())
+    services.terms_accept(dataset=sea, by=ground.founder, at=timezone.now(), allocations=[ground.allocation])
+    terms = publishing.terms_publish(dataset=sea, text="Be kinder.", by=None, at=timezone.now())
+    ground.version(sea, "2")
+    session = ground.session()
+    before = ground.s3(session)
+    assert attempts(ground, before, "sea", "1")["read"] == 200
+    assert {attempts(ground, before, "sea", "2")[what] for what in READS} == {403}
+    services.terms_accept(
+        dataset=sea, by=ground.founder, at=timezone.now(), allocations=[ground.allocation], terms_number=terms.number
+    )
+    assert {attempts(ground, ground.s3(session), "sea", "2")[what] for what in READS} == {200}
+
+
+def test_what_was_open_and_is_closed_ends_for_whoever_read_it_as_open(ground: Ground) -> None:
+    """Its owner makes it controlled: sessions and links of before are denied at once; who is granted it reads."""
+    from allocations.datasets import offering
+
+    air = ground.dataset("air", "open")
+    ground.dataset("sea", "open")
+    session = ground.session()
+    ours, theirs = ground.s3(session), ground.s3(ground.session(ground.rivals))
+    link = ground.store.link("datasets/air/1/table.csv", ticket="p.0-0", expires=_in_an_hour())
+    assert {attempts(ground, client, "air")["read"] for client in (ours, theirs)} == {200}
+    assert httpx.get(link).status_code == 200
+    offering.dataset_edit(dataset=air, access_class="controlled", by=ground.steward, at=timezone.now())
+    ground.committed()
+    for client in (ours, theirs):
+        assert {attempts(ground, client, "air")[what] for what in READS} == {403}
+        assert attempts(ground, client, "sea")["read"] == 200
+    assert httpx.get(link).status_code == 403
+    air.refresh_from_db()
+    ground.grant(air)
+    ground.committed()
+    assert attempts(ground, ground.s3(session), "air")["read"] == 200
+    assert attempts(ground, theirs, "air")["read"] == 403
+    assert denials.denials(at=_in_an_hour() + timedelta(minutes=1)) == []
 
 
 def test_a_draft_beside_a_granted_version_is_nobodys(ground: Ground) -> None:

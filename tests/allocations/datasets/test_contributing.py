@@ -330,7 +330,9 @@ def test_the_whole_way_works_on_pages_without_javascript(library: Library) -> No
     assert "being checked" in sent.content.decode()
     checking.uploads_due(at=library.now)
     assert "yield.csv" in founder.get("/datasets/solar/manage/").content.decode()
+    assert "commons://solar@1/FILE" in founder.get("/datasets/solar/manage/").content.decode()
     assert "Handed in" in founder.post("/datasets/solar/versions/1/submit/", {"people": "no"}, follow=True).content.decode()
+    assert "commons put" not in founder.get("/datasets/solar/manage/").content.decode(), "nothing is sent into it now"
     assert "Solar yield, version 1" in steward.get("/dataset-requests/").content.decode()
     assert (
         browser(library.rival).get("/datasets/solar/versions/1/").status_code == 404
@@ -338,6 +340,7 @@ def test_the_whole_way_works_on_pages_without_javascript(library: Library) -> No
     assert "yield.csv" in steward.get("/datasets/solar/versions/1/").content.decode()
     steward.post("/datasets/solar/versions/1/", {"outcome": "publish", "note": ""})
     assert browser().get("/datasets/solar/").status_code == 200
+    assert "commons put" not in founder.get("/datasets/solar/manage/").content.decode(), "a version is begun first"
     founder.post("/datasets/solar/edit/", {**form, "title": "Solar yield of roofs"})
     assert "Solar yield of roofs" in browser().get("/datasets/?q=roofs").content.decode()
     founder.post("/datasets/solar/withdraw/", {"version": "", "reason": "A person asked."})

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.test import Client
 
-from allocations.datasets import publishing, search, selectors
+from allocations.datasets import counting, publishing, search, selectors
 from allocations.datasets.models import Access, Dataset
 from portal.accounts.models import User
 from portal.api.tokens import token_create
@@ -82,6 +82,29 @@ def test_facets_narrow_and_are_counted(library: Library) -> None:
     assert search.FACETS["format"].count(rows) == [("csv", "csv", 4)]
     assert search.FACETS["size"].count(rows) == [("small", "up to 1 MB", 4)]
     assert search.FACETS["country"].count(rows) == [("KE", "Kenya", 1)]
+
+
+def test_the_whole_catalogue_is_counted_in_the_background(library: Library) -> None:
+    """A page counts only what somebody narrowed; without the worker it counts for itself."""
+
+    def asks(path: str) -> tuple[int, str]:
+        caches["local"].clear()
+        with _Counting() as counting:
+            page = browser().get(path).content.decode()
+        return sum("COUNT" in query["sql"] for query in counting.context.captured_queries), page
+
+    caches["default"].clear()
+    alone, page = asks("/datasets/")
+    assert "Climate (3)" in page
+    counting.counts_renew(at=library.now)
+    behind, page = asks("/datasets/")
+    assert (behind, "Climate (3)" in page) == (alone - len(search.FACETS), True)
+    library.dataset("rain", "open")
+    assert "Climate (3)" in asks("/datasets/")[1], "as of the last minute"
+    counting.counts_renew(at=library.now)
+    assert "Climate (4)" in asks("/datasets/")[1]
+    assert "Climate (2)" in asks("/datasets/?access=open")[1]
+    caches["default"].clear()
 
 
 def test_what_is_not_published_or_was_withdrawn_is_not_found(library: Library) -> None:
@@ -199,6 +222,7 @@ def test_the_steward_decides_on_the_page_and_others_find_nothing_there(library: 
         "allocation": library.allocation.code,
         "purpose": "To learn.",
         "q_outputs": "A model.",
+        "q_settings": "Here alone.",
         "terms": "1",
         "accept": "on",
     }
@@ -210,7 +234,12 @@ def test_the_steward_decides_on_the_page_and_others_find_nothing_there(library: 
     assert browser(library.rival).get(page).status_code == 404
     assert client.get(page).status_code == 403
     steward = browser(library.steward)
-    assert "A model." in steward.get(page).content.decode()
+    asked = steward.get(page).content.decode()
+    for heading in ("Project", "People", "Settings", "Data", "Outputs"):  # the Five Safes, each also when nothing was said
+        assert f"<h3>{heading}</h3>" in asked, heading
+    for answer in ("To learn.", "A model.", "Here alone.", "Not said."):
+        assert answer in asked
+    assert "version 1, accepted" in asked
     assert f"{library.allocation.organisation}" in steward.get("/dataset-requests/").content.decode()
     assert "Write why" in steward.post(page, {"outcome": "reject", "reason": ""}).content.decode()
     steward.post(page, {"outcome": "grant", "reason": "Fine."})

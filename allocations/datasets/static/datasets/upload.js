@@ -39,7 +39,7 @@
     const send = async (file, line) => {
       const said = (text) => { line.textContent = `${file.name}: ${text}`; };
       said("beginning");
-      const upload = await ask(box.dataset.uploader, "POST", JSON.stringify({ path: file.name, size_bytes: file.size }));
+      const upload = await ask(box.dataset.uploader, "POST", JSON.stringify({ path: file.name, size_bytes: file.size, changed: String(file.lastModified) }));
       const missing = upload.parts.filter((part) => !part.done), whole = upload.parts.length;
       let there = whole - missing.length;
       const one = async () => {
