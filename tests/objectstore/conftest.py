@@ -204,7 +204,9 @@ class Ground:
     def keys_by(self, token: str, *datasets: str) -> httpx.Response:
         """Ask the portal for a credential with any token."""
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.get(f"{self.url}/data/v1/credentials", params=[("dataset", d) for d in datasets], headers=headers)
+        return httpx.get(
+            f"{self.url}/data/v1/credentials", params=[("dataset", d) for d in datasets], headers=headers, timeout=60
+        )
 
     def s3(self, who: Session | Cluster, *datasets: str, tls: bool = False) -> Any:
         """An S3 client with a credential of the portal, over http or TLS."""

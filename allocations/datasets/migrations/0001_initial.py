@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                 ('steward', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='stewarded', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('published_at__isnull', False)), fields=['title'], name='datasets_catalogue_by_title'), models.Index(condition=models.Q(('published_at__isnull', False), ('withdrawn_at__isnull', True)), fields=['access_class', 'commercial_use', 'domain', 'licence', 'country', 'formats', 'size_bytes'], name='datasets_facets')],
+                'indexes': [models.Index(condition=models.Q(('published_at__isnull', False)), fields=['title'], name='datasets_catalogue_by_title'), models.Index(condition=models.Q(('published_at__isnull', False), ('withdrawn_at__isnull', True)), fields=['access_class', 'commercial_use', 'domain', 'licence', 'country', 'formats', 'size_bytes', 'published_at', 'withdrawn_at'], name='datasets_facets')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('withdrawn_at__isnull', True), models.Q(('withdrawn_reason', ''), _negated=True), _connector='OR'), name='datasets_what_is_withdrawn_says_why')],
             },
         ),
