@@ -17,7 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Route, expect
 
 from tests.support.browser import Person
-from tests.support.kernel import LiveKernel
+from tests.support.kernel import KernelApart
 from tests.support.up import Up
 
 
@@ -99,7 +99,7 @@ def test_find_ask_grant_read_revoke_denied_in_a_notebook_that_runs_all_the_while
     founder, steward = Person(browser, up.portal, phone=True), Person(browser, up.portal)
     founder.sign_in("founder@commons.example", up.password)
     steward.sign_in("steward@commons.example", up.password)
-    with LiveKernel(*up.notebook_token(session["id"])) as kernel:
+    with KernelApart(*up.notebook_token(session["id"])) as kernel:
         before = kernel.run(line).error
         assert "was not granted" in before
         assert f"{up.portal}/datasets/handwritten-digits/" in before
@@ -111,6 +111,7 @@ def test_find_ask_grant_read_revoke_denied_in_a_notebook_that_runs_all_the_while
         founder.page.get_by_label("What do you want to do with it?").fill("Read the meters of village grids.")
         founder.page.get_by_label("Where will you work with it?").fill("In notebooks here alone.")
         founder.page.get_by_label("We accept the terms above.").check()
+        founder.shot("datasets-ask")
         founder.press("Ask for access")
         founder.sees("The steward answers by")
         assert "the steward has not decided" in kernel.run(line).error
@@ -119,6 +120,7 @@ def test_find_ask_grant_read_revoke_denied_in_a_notebook_that_runs_all_the_while
         steward.press("Decide: Savanna Grid Analytics Ltd for Handwritten digits, 8 × 8 pixels")
         steward.sees("In notebooks here alone.")
         steward.sees("version 1, accepted")
+        steward.shot("datasets-decide")
         steward.page.get_by_label("Grant").check()
         steward.page.get_by_label("Reason").fill("The purpose fits.")
         steward.press("Send the decision")
@@ -138,8 +140,13 @@ def test_find_ask_grant_read_revoke_denied_in_a_notebook_that_runs_all_the_while
     up.api("colleague", "POST", f"/sessions/{session['id']}/stop")
     founder.go("/datasets/handwritten-digits/")
     founder.sees("may not read it any more: The study is over.")
-    steward.go("/datasets/handwritten-digits/")
-    steward.sees("How it is used")
+    for _ in range(40):  # what was read is counted within seconds
+        steward.go("/datasets/handwritten-digits/")
+        if "How it is used" in steward.page.locator("main").inner_text():
+            break
+        steward.page.wait_for_timeout(1000)
+    steward.sees("by 1 project in the last 30 days")
+    steward.shot("datasets-steward")
     for person in (founder, steward):
         assert person.complaints == []
         person.context.close()

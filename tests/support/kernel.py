@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -61,6 +62,26 @@ class LiveKernel:
         await self.socket.close()
         await self.http.delete(f"{self.url}/api/kernels/{self.kernel}")
         await self.http.close()
+
+
+class KernelApart:
+    """A `LiveKernel` in a thread of its own, for tests that drive a browser: Playwright's loop runs in theirs."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.thread = ThreadPoolExecutor(1)
+        self.kernel = LiveKernel(url, token)
+
+    def __enter__(self) -> Self:
+        self.thread.submit(self.kernel.__enter__).result()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.thread.submit(self.kernel.__exit__, *error).result()
+        self.thread.shutdown()
+
+    def run(self, code: str) -> Answer:
+        """Run one cell and return what it said."""
+        return self.thread.submit(self.kernel.run, code).result()
 
 
 async def _run(url: str, token: str, code: str, timeout_s: float) -> Answer:
