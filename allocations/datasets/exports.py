@@ -13,7 +13,7 @@ from .croissant import licence_url
 from .models import Dataset, DatasetFile
 from .states import AccessClass
 
-SITEMAP_MAX, CATALOGUE_PAGE = 50_000, 500
+SITEMAP_MAX, CATALOGUE_PAGE = 10_000, 500  # the standard takes 50,000 addresses; fewer are answered sooner
 RIGHTS = "http://publications.europa.eu/resource/authority/access-right/"
 CONTEXT = {
     "dcat": "http://www.w3.org/ns/dcat#",
@@ -60,12 +60,25 @@ def catalogue(rows: QuerySet[Dataset], *, page: int) -> dict[str, Any]:
     }
 
 
-def sitemap(rows: QuerySet[Dataset]) -> str:
-    """Addresses of all datasets, newest first."""
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">']
-    for slug, day in rows.order_by("-published_at").values_list("slug", "published_at")[:SITEMAP_MAX]:
-        lines.append(f"<url><loc>{escape(page_url(slug))}</loc><lastmod>{day:%Y-%m-%d}</lastmod></url>")
-    return "\n".join([*lines, "</urlset>\n"])
+def sitemap(rows: QuerySet[Dataset], *, page: int = 0) -> str:
+    """
+    Addresses of all datasets, the first to be published first. More than fit into one are an index of pages.
+
+    :param page: from 1; 0 is whatever a search engine begins with
+    """
+    count = rows.count() if page == 0 else 0
+    if count > SITEMAP_MAX:
+        pages = [f"{settings.PORTAL_URL}/sitemap.xml?page={number}" for number in range(1, -(-count // SITEMAP_MAX) + 1)]
+        return _xml("sitemapindex", [f"<sitemap><loc>{escape(url)}</loc></sitemap>" for url in pages])
+    first = SITEMAP_MAX * max(0, page - 1)
+    shown = rows.order_by("published_at", "pk").values_list("slug", "published_at")[first : first + SITEMAP_MAX]
+    lines = [f"<url><loc>{escape(page_url(slug))}</loc><lastmod>{day:%Y-%m-%d}</lastmod></url>" for slug, day in shown]
+    return _xml("urlset", lines)
+
+
+def _xml(root: str, lines: list[str]) -> str:
+    head = ['<?xml version="1.0" encoding="UTF-8"?>', f'<{root} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">']
+    return "\n".join([*head, *lines, f"</{root}>\n"])
 
 
 def _distribution(dataset: Dataset, file: DatasetFile, base: str) -> dict[str, Any]:

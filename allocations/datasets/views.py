@@ -248,9 +248,11 @@ def catalogue_file(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def sitemap(_: HttpRequest) -> HttpResponse:
+def sitemap(request: HttpRequest) -> HttpResponse:
     """For search engines."""
-    answer = HttpResponse(exports.sitemap(selectors.dataset_list()), content_type="application/xml")
+    asked = request.GET.get("page", "")
+    page = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0
+    answer = HttpResponse(exports.sitemap(selectors.dataset_list(), page=page), content_type="application/xml")
     answer["Cache-Control"] = "public, max-age=3600"
     return answer
 

@@ -14,15 +14,17 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from allocations.datasets import prefixes
+from allocations.projects.models import Allocation
 from notebooks_svc.sessions.models import Cluster, Session
 from notebooks_svc.sessions.states import OVER, S
 from portal.objects.credentials import Denial
 from portal.objects.door import vendor
 from portal.objects.s3_connection import DATASETS, SCRATCH
+from portal.organisations.models import Membership
 
 from .models import Keeping
 
@@ -64,7 +66,7 @@ def denials_sync(*, at: datetime) -> None:
 def denials(*, at: datetime) -> list[Denial]:
     """Ended access first: what was revoked matters most should there be no room for all."""
     since = at - timedelta(seconds=settings.OBJECTS_CREDENTIAL_S)
-    return [*_ended_access(at=at, since=since), *_ended_sessions(since=since)]
+    return [*_ended_access(at=at, since=since), *_ended_sessions(since=since), *_ended_people(since=since)]
 
 
 def _ended_access(*, at: datetime, since: datetime) -> list[Denial]:
@@ -95,6 +97,26 @@ def _ended_sessions(*, since: datetime) -> list[Denial]:
         Denial(f"{SCRATCH}/{code}/", tuple(by_team[pk])) for pk, code in buckets.values_list("allocation", "allocation__code")
     ]
     return [Denial(f"{DATASETS}/", tuple(name for names in by_team.values() for name in names)), *teams]
+
+
+def _ended_people(*, since: datetime) -> list[Denial]:
+    """Links of who has left an enterprise, or was shut out, die with that: those of datasets, and of the team's bucket."""
+    names: list[str] = []
+    teams: list[Denial] = []
+    here = Membership.objects.filter(user=OuterRef("user"), organisation=OuterRef("organisation"), left_at__isnull=True)
+    rows = Membership.objects.filter(Q(left_at__gte=since) | Q(user__is_active=False, user__deactivated_at__gte=since))
+    rows = rows.exclude(Exists(here.filter(user__is_active=True)))
+    left: dict[int, list[int]] = defaultdict(list)
+    for user, organisation in rows.order_by("pk").values_list("user", "organisation"):
+        left[organisation].append(user)
+    allocations = Allocation.objects.filter(organisation__in=left).select_related("keeping").order_by("pk")
+    for allocation in allocations:
+        theirs = [f"p.{user}-{allocation.pk}" for user in left[allocation.organisation_id]]
+        names += theirs
+        kept = getattr(allocation, "keeping", None)
+        if kept is not None and kept.has_bucket and kept.deleted_at is None:
+            teams.append(Denial(f"{SCRATCH}/{allocation.code}/", tuple(theirs)))
+    return [Denial(f"{DATASETS}/", tuple(names)), *teams] if names else []
 
 
 def _names_of(allocation_pk: int, *, since: datetime) -> list[str]:

@@ -21,6 +21,8 @@ from notebooks_svc.storage import denials, vending
 from portal.core.errors import Refusal
 from portal.objects.credentials import SESSION_POLICY_MAX, Denial, Keys, Scope, StoreNotTrusted, Vendor
 from portal.objects.s3_connection import S3Connection, compact, error_status
+from portal.organisations.models import Membership
+from tests.support import portal
 from tests.support.objectstore import ObjectStore
 
 from .conftest import TABLE, Ground
@@ -311,6 +313,34 @@ def test_what_is_withdrawn_is_denied_to_everybody(ground: Ground) -> None:
         assert attempts(ground, client, "air")["read"] == 403
         assert attempts(ground, client, "sea")["read"] == 200
     assert ground.store.open("datasets/air/1/table.csv").read() == TABLE
+
+
+def test_links_die_with_the_membership_they_were_made_for(ground: Ground) -> None:
+    """Of datasets and of the team's bucket; a colleague's go on, and coming back opens them again."""
+    colleague = portal.person("colleague", at=timezone.now())
+    portal.member(ground.allocation.organisation, colleague, "owner", at=timezone.now())  # type: ignore[arg-type]
+    ground.grant(ground.dataset("faces", "controlled"))
+    ground.s3(ground.session()).put_object(Bucket=ground.scratch, Key="result", Body=b"mine")
+
+    def links(user: Any) -> list[int]:
+        ticket = f"p.{user.pk}-{ground.allocation.pk}"
+        keys = ("datasets/faces/1/table.csv", f"scratch/{ground.allocation.code.lower()}/result")
+        return [httpx.get(ground.store.link(key, ticket=ticket, expires=_in_an_hour())).status_code for key in keys]
+
+    assert links(ground.founder) == links(colleague) == [200, 200]
+    membership = ground.founder.memberships.get()
+    Membership.objects.filter(pk=membership.pk).update(left_at=timezone.now())
+    denials.denials_sync(at=timezone.now())
+    assert links(ground.founder) == [403, 403]
+    assert links(colleague) == [200, 200]
+    portal.member(ground.allocation.organisation, ground.founder, "member", at=timezone.now())  # type: ignore[arg-type]
+    denials.denials_sync(at=timezone.now())
+    assert links(ground.founder) == [200, 200]
+    colleague.is_active, colleague.deactivated_at = False, timezone.now()
+    colleague.save()
+    denials.denials_sync(at=timezone.now())
+    assert links(colleague) == [403, 403]
+    assert denials.denials(at=_in_an_hour() + timedelta(minutes=1)) == []
 
 
 @WIRES

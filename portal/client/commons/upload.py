@@ -25,7 +25,8 @@ def put_file(
 
     :raises CommonsError: with the portal's reason; what has arrived is kept for the next try
     """
-    size, digest = source.stat().st_size, _sha256(source)
+    mark = _mark(source)
+    size, digest = mark[0], _sha256(source)
     asked = {"version": version, "path": path, "size_bytes": size, "sha256": digest}
     upload = api("POST", f"/datasets/{slug}/uploads", asked)
     missing = [part for part in upload["parts"] if not part["done"]]
@@ -33,6 +34,8 @@ def put_file(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for done, _ in enumerate(pool.map(lambda part: _put_part(source, part), missing), start=1):
             tell(f"{path}: sent {done} of {len(missing)} missing parts")
+    if _mark(source) != mark:
+        raise _changed(source)
     upload = api("POST", f"/dataset-uploads/{upload['id']}/complete")
     while upload["state"] == "checking":
         time.sleep(LOOK_EVERY_S)
@@ -47,9 +50,21 @@ def _put_part(source: Path, part: dict[str, Any]) -> None:
     with source.open("rb") as file:
         file.seek(part["offset"])
         body = file.read(part["size"])
+    if len(body) != part["size"]:
+        raise _changed(source)
     answer = portal.send("PUT", part["url"], data=body)
     if answer.status_code != 200:
         raise portal.error_of(answer)
+
+
+def _mark(source: Path) -> tuple[int, int]:
+    """Size and time of a file: others when somebody writes it."""
+    found = source.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _changed(source: Path) -> portal.CommonsError:
+    return portal.CommonsError(f"{source} was changed while it was sent. Nothing was published; run the command again.")
 
 
 def _sha256(source: Path) -> str:

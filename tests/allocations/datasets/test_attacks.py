@@ -178,6 +178,44 @@ def test_a_broken_table_with_a_whole_end_is_refused_by_who_reads_it(library: Lib
     assert list(stored().list("datasets/solar/")) == list(stored().list("incoming/")) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "sha256", "words"),
+    [
+        ("table.parquet", b"PAR1" + b"x" * 60, "", "broken Parquet"),
+        ("table.parquet", b"a,b\n1,2\n", "", "its bytes are something else"),
+        ("table.csv", CSV, hashlib.sha256(b"other").hexdigest(), "another sha256"),
+        ("table.csv", CSV, "abc", "64 hexadecimal digits"),
+        ("empty.csv", b"", "", "is empty"),
+        ("../x.csv", CSV, "", "cannot be part of a file's name"),
+        ("a/../../x.csv", CSV, "", "cannot be part of a file's name"),
+        ("a\x07.csv", CSV, "", "cannot be part of a file's name"),
+        ("a\u202egpj.csv", CSV, "", "cannot be part of a file's name"),
+        ("/etc/x.csv", CSV, "", "cannot be part of a file's name"),
+    ],
+)
+def test_bad_files_meet_clear_words_at_the_public_door_and_leave_nothing(
+    library: Library, path: str, body: bytes, sha256: str, words: str
+) -> None:
+    begin(library, offer(library))
+    founder = Program(library.founder, library)
+    wish = {"version": "1", "path": path, "size_bytes": len(body), "sha256": sha256}
+    code, upload = founder("POST", "/datasets/solar/uploads", wish)
+    if code == 201:
+        keeper: Any = uploading.store()
+        row = Upload.objects.get(pk=upload["id"])
+        keeper.upload_put(upload=row.store_upload, number=1, source=io.BytesIO(body), size=len(body))
+        assert founder("POST", f"/dataset-uploads/{upload['id']}/complete")[0] == 200
+        checking.uploads_due(at=library.now)
+        said = founder("GET", f"/dataset-uploads/{upload['id']}")[1]
+        assert (said["state"], words in said["error"]) == ("refused", True), said
+    else:
+        assert (code, words in upload["detail"]) == (422, True), upload
+    assert founder("POST", "/datasets/solar/versions/1/submit", NOBODY)[1]["code"] == "version_empty"
+    assert founder("GET", "/datasets/solar")[0] == 404
+    left = [found.key for prefix in ("datasets/solar/", "incoming/") for found in stored().list(prefix)]
+    assert left == []
+
+
 # --- what a dataset says --------------------------------------------------------------------------------------------------
 
 

@@ -77,7 +77,38 @@ def test_the_catalogue_is_paged_and_leaves_out_what_was_withdrawn(library: Libra
     assert json.loads(browser().get("/datasets/catalogue.jsonld?page=-1").content)["dcat:dataset"]
 
 
-def test_the_sitemap_lists_every_published_page(library: Library) -> None:
-    root = ET.fromstring(browser().get("/sitemap.xml").content)  # noqa: S314 (our own document)
-    found = {node.text for node in root.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")}
-    assert found == {page_url(slug) for slug in ("air", "sea", "faces")}
+def test_the_sitemap_lists_every_published_page(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert addresses("/sitemap.xml") == {page_url(slug) for slug in ("air", "sea", "faces")}
+    monkeypatch.setattr(exports, "SITEMAP_MAX", 2)
+    pages = addresses("/sitemap.xml")
+    assert pages == {f"{settings.PORTAL_URL}/sitemap.xml?page={number}" for number in (1, 2)}
+    found = [addresses(page.removeprefix(settings.PORTAL_URL)) for page in sorted(pages)]
+    assert [len(some) for some in found] == [2, 1]
+    assert found[0] | found[1] == {page_url(slug) for slug in ("air", "sea", "faces")}
+    for wrong in ("9999999999", "-1", "x", "²"):
+        assert browser().get(f"/sitemap.xml?page={wrong}").status_code == 200
+
+
+def addresses(path: str) -> set[str | None]:
+    root = ET.fromstring(browser().get(path).content)  # noqa: S314 (our own document)
+    return {node.text for node in root.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")}
+
+
+def test_as_linked_data_it_says_what_dcat_ap_and_schema_org_ask_for(library: Library) -> None:
+    """Read by an RDF library as others' catalogues do, not by the names of our own keys."""
+    from rdflib import DCAT, DCTERMS, RDF, SDO, Graph, URIRef
+
+    page = URIRef(page_url("faces"))
+    graph = Graph().parse(data=browser().get("/datasets/faces/dcat.jsonld").content, format="json-ld")
+    assert (page, RDF.type, DCAT.Dataset) in graph
+    for fact in (DCTERMS.title, DCTERMS.description, DCTERMS.publisher, DCTERMS.accessRights, DCAT.distribution):
+        assert graph.value(page, fact) is not None, fact
+    file = graph.value(page, DCAT.distribution)
+    for fact in (DCAT.accessURL, DCTERMS.license, DCAT.mediaType, DCAT.byteSize):
+        assert graph.value(file, fact) is not None, fact
+    graph = Graph().parse(data=browser().get("/datasets/faces/croissant.jsonld").content, format="json-ld")
+    site = str(SDO)
+    kinds = {str(kind) for kind in graph.objects(page, RDF.type)}
+    assert kinds & {f"{site}Dataset", site.replace("https", "http") + "Dataset"}
+    for fact in ("name", "description", "license", "creator", "distribution", "version"):
+        assert graph.value(page, URIRef(f"{site}{fact}")) is not None, fact

@@ -6,18 +6,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from allocations.datasets import agreements, selectors, services
 from allocations.datasets.due import working_days_after
 from allocations.datasets.duo import CODES, duo_findings, excludes_enterprises
-from allocations.datasets.models import Access
+from allocations.datasets.models import Access, Agreement
 from portal.accounts.models import Role
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from tests.support import portal
 
 from .conftest import Library
 from .test_access import ask, decide, get, read
+from .test_pages import browser
 
+pytestmark = pytest.mark.django_db(databases=settings.DATABASES.keys())
 PDF = b"%PDF-1.7\nsigned"
 
 
@@ -140,6 +144,33 @@ def test_codes_are_compared_with_the_request_and_decide_nothing(library: Library
     assert not excludes_enterprises(["GRU"])
     library.dataset("academic", "controlled", duo_codes=["NPU"])
     assert decide(library, ask(library, "academic")).state == "granted"  # the steward may know better
+
+
+def test_a_page_takes_an_agreement_once_compares_codes_and_shows_both_to_the_steward(library: Library) -> None:
+    codes = ["HMB", "NMDS", "IRB"]
+    for slug in ("genes", "cells"):
+        library.dataset(slug, "controlled", needs_agreement=True, agreement_text="Sign here.", duo_codes=codes)
+    founder, steward = browser(library.founder), browser(library.steward)
+    said = {"allocation": library.allocation.code, "purpose": "To learn.", "use": "methods"}
+    assert founder.post("/datasets/genes/ask/", said).status_code == 409
+    program = SimpleUploadedFile("signed.pdf", b"MZ\x90 no agreement")
+    assert "is a PDF" in founder.post("/datasets/genes/ask/", {**said, "upload": program}).content.decode()
+    assert not Access.objects.exists()
+    asked = founder.post("/datasets/genes/ask/", {**said, "upload": SimpleUploadedFile("signed.pdf", PDF)}, follow=True)
+    assert "Waiting for the steward" in asked.content.decode()
+    made = Agreement.objects.get()
+    form = founder.get("/datasets/cells/").content.decode()
+    assert f'<option value="{made.pk}">signed.pdf' in form, "uploaded once, offered again"
+    founder.post("/datasets/cells/ask/", {**said, "use": "health", "agreement": made.pk})
+    assert list(Access.objects.values_list("agreement", flat=True)) == [made.pk, made.pk]
+    first, second = Access.objects.order_by("pk")
+    page = steward.get(f"/dataset-requests/{first.pk}/").content.decode()
+    assert page.count("<b>does not fit</b>") == 2
+    assert page.count("please see") == 1
+    assert f'href="/agreements/{made.pk}/"' in page
+    assert "<b>does not fit</b>" not in steward.get(f"/dataset-requests/{second.pk}/").content.decode()
+    assert "/o/" in steward.get(f"/agreements/{made.pk}/")["Location"]
+    assert browser(library.rival).get(f"/agreements/{made.pk}/").status_code == 404
 
 
 def test_working_days_leave_out_the_weekend() -> None:

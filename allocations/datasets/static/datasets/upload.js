@@ -31,6 +31,11 @@
         } catch (error) {
           if (error.final || tried === TRIES) throw error;
         }
+        try {
+          await file.slice(part.offset, part.offset + 1).arrayBuffer();
+        } catch {  // a browser reads no file that was written to since it was chosen
+          throw new Error("The file was changed while it was sent. Nothing was published.");
+        }
         if (tried === TRIES) throw new Error("The line is gone.");
         await wait(500 * 2 ** tried);
       }
