@@ -27,9 +27,11 @@ CLIENT = ROOT / "portal" / "client"
 DEMO_TABLES = ROOT / "allocations" / "datasets" / "demo" / "tables.py"  # needs libraries that only notebooks have
 
 # No pop-up about news or updates: they ask the internet, and updating is not the person's job. A notebook starts its kernel
-# without asking which. All cells are in the page, so that the browser's search and a screen reader find them.
+# without asking which. All cells are in the page, so that the browser's search and a screen reader find them. What is typed is
+# on disk a quarter of a minute later: sessions end at their deadline.
 LAB_SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 15},
     "@jupyterlab/notebook-extension:tracker": {"autoStartDefaultKernel": True, "windowingMode": "defer"},
 }
 
@@ -120,6 +122,19 @@ def notebook_install(home: Path, *, python: str = "") -> None:
     with _install_lock():
         if not notebook_is_current(home):
             _environment_install(notebook_environment(home), "notebook", python=python)
+
+
+def servers_install(folder: Path, *, python: str) -> Path:
+    """
+    An environment of the portal's servers that an account of its own can read, for a site whose servers do not run as we do.
+
+    :param python: an interpreter that every account can read
+    :return: its Python
+    """
+    with _install_lock():
+        if not _stamp_matches(folder, "portal", _fingerprint("portal")):
+            _environment_install(folder, "portal", python=python)
+    return folder / "bin" / "python"
 
 
 def _portal_is_current(wants_tests: bool) -> bool:
@@ -222,8 +237,9 @@ def _fingerprint(kind: str) -> str:
     digest.update((REQUIREMENTS / f"{kind}.txt").read_bytes())
     if kind == "notebook":
         digest.update(json.dumps(LAB_SETTINGS).encode())
-        for path in [*sorted(CLIENT.rglob("*.py")), CLIENT / "pyproject.toml", DEMO_TABLES]:
-            digest.update(path.read_bytes())
+        for path in [*sorted(CLIENT.rglob("*.*")), DEMO_TABLES]:
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

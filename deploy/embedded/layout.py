@@ -56,9 +56,14 @@ class Layout:
         return Path(os.environ.get("COMMONS_SLURM_FOLDER") or f"/var/lib/commons-slurm-{self.port_base}").absolute()
 
     @property
+    def site_home(self) -> Path:
+        """Where hub, gateway and agent keep what is theirs: at a Slurm site they have a user and a folder of their own."""
+        return self.home if self.site == "local" else self.slurm_folder / "site"
+
+    @property
     def slurm_file(self) -> Path:
         """What hub, gateway and agent read of it."""
-        return self.run / "slurm.json"
+        return self.site_home / "slurm.json"
 
     @property
     def portal_url(self) -> str:

@@ -15,13 +15,14 @@ from portal.core.keys import key_file
 
 from .bootstrap import ROOT
 from .layout import Layout
+from .slurm import Seat, seat_of, site_own
 
 PULSE_LIFE_S = 30.0
 
 
 @dataclass
 class Part:
-    """One server process."""
+    """One server process. `seat` is who and where it runs when it is not ours; then it is told nothing of our environment."""
 
     name: str
     argv: list[str]
@@ -29,6 +30,7 @@ class Part:
     after: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     stop_s: float = 2.0
+    seat: Seat | None = None
 
 
 def answers_http(url: str, host: str = "", want: tuple[int, ...] = (200,)) -> bool:
@@ -57,6 +59,8 @@ def parts(layout: Layout) -> list[Part]:
     python, began = sys.executable, time.time()
     local = "http://127.0.0.1"
     settings = _site_settings(layout)
+    seat = seat_of(layout)
+    site_python, code = (seat.python, seat.code) if seat else (python, ROOT)
     gunicorn = [
         python,
         "-m",
@@ -77,13 +81,14 @@ def parts(layout: Layout) -> list[Part]:
     return [
         Part(
             "agent",
-            [python, "-m", "notebooks_svc.agent.server"],
+            [site_python, "-m", "notebooks_svc.agent.server"],
             lambda: answers_http(f"{local}:{layout.port('agent')}/v1/health"),
+            seat=seat,
             env={
-                "COMMONS_ENGINE_FOLDER": str(layout.home / "engine"),
+                "COMMONS_ENGINE_FOLDER": str(layout.site_home / "engine"),
                 "COMMONS_SLURM_FILE": str(layout.slurm_file) if layout.site == "slurm" else "",
                 "COMMONS_INSTANCE_ID": key_file(layout.home, "instance_id")[:12],
-                "COMMONS_SITE_TOKEN_FILE": str(layout.home / "keys" / "site_token"),
+                "COMMONS_SITE_TOKEN_FILE": str(layout.site_home / "keys" / "site_token"),
                 "COMMONS_AGENT_LISTEN": f"127.0.0.1:{layout.port('agent')}",
             },
         ),
@@ -109,18 +114,20 @@ def parts(layout: Layout) -> list[Part]:
         ),
         Part(
             "gateway",
-            [python, "-m", "dask_gateway_server", "-f", str(ROOT / "notebooks_svc" / "gateway" / "config.py")],
+            [site_python, "-m", "dask_gateway_server", "-f", str(code / "notebooks_svc" / "gateway" / "config.py")],
             lambda: answers_http(f"{local}:{layout.port('gateway_api')}/api/health"),
             env={"COMMONS_HUB_SETTINGS": str(settings)},
+            seat=seat,
             stop_s=2.0,
         ),
         Part(
             "hub",
-            [python, "-m", "jupyterhub", "-f", str(ROOT / "notebooks_svc" / "hub" / "config.py")],
+            [site_python, "-m", "jupyterhub", "-f", str(code / "notebooks_svc" / "hub" / "config.py")],
             lambda: answers_http(f"{local}:{layout.port('notebooks')}/hub/api/", f"localhost:{layout.port('notebooks')}"),
             # The hub asks whether the gateway is there before it routes anything.
             after=("gateway",),
             env={"COMMONS_HUB_SETTINGS": str(settings)},
+            seat=seat,
             stop_s=3.0,
         ),
         Part(
@@ -158,24 +165,27 @@ def parts(layout: Layout) -> list[Part]:
     ]
 
 
+SITE_KEYS = (
+    "hub_cookie_secret",
+    "hub_crypt_key",
+    "hub_service_token",
+    "gateway_service_token",
+    "site_token",
+    "oidc_client_secret",
+    "gateway_proxy_token",
+    "gateway_db_key",
+)
+
+
 def _site_settings(layout: Layout) -> Path:
     """What hub and gateway of this machine are told, as a JSON file; secrets stay in their own files."""
-    for name in (
-        "hub_cookie_secret",
-        "hub_crypt_key",
-        "hub_service_token",
-        "gateway_service_token",
-        "site_token",
-        "oidc_client_secret",
-        "gateway_proxy_token",
-        "gateway_db_key",
-    ):
+    for name in SITE_KEYS:
         key_file(layout.home, name)
-    path = layout.run / "site.json"
+    path = (layout.run if layout.site == "local" else layout.site_home) / "site.json"
     path.write_text(
         json.dumps(
             {
-                "home": str(layout.home),
+                "home": str(layout.site_home),
                 "portal_url": layout.portal_url,
                 "notebooks_url": layout.notebooks_url,
                 "notebooks_host": f"localhost:{layout.port('notebooks')}",
@@ -192,4 +202,6 @@ def _site_settings(layout: Layout) -> Path:
             indent=1,
         )
     )
+    if layout.site != "local":
+        site_own(layout, SITE_KEYS)
     return path

@@ -1,21 +1,54 @@
-"""`up --site slurm`: a Slurm site in a box beside the portal, with accounts, homes and an environment that jobs can read."""
+"""
+`up --site slurm`: a Slurm site in a box beside the portal, with accounts, homes and an environment that jobs can read.
+
+Hub, gateway and site agent run as the site's service user, an ordinary account, in a folder of its own: they hold the keys they
+need, and reach neither the portal's nor its database.
+"""
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.slurm import service
 from deploy.slurm.box import Box
 from deploy.slurm.daemons import BoxTrouble
 
-from .bootstrap import ROOT, fail, notebook_install, say
+from .bootstrap import ROOT, VENV, fail, notebook_install, say, servers_install
 from .layout import Layout
 
 PORT_OFFSET = 200  # of the box's own ports, above ours
 PYTHON_MIN = (3, 11)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Who a part runs as, where, and with what: another user can read neither our code nor our environment."""
+
+    uid: int
+    gid: int
+    folder: Path
+    python: str
+    code: Path
+
+
+def seat_of(layout: Layout) -> Seat | None:
+    """The seat of hub, gateway and agent; None where they run as we do."""
+    if layout.site == "local":
+        return None
+    entry = service.user_ensure()
+    return Seat(entry.pw_uid, entry.pw_gid, layout.site_home, str(_servers_python(layout)), layout.slurm_folder / "code")
+
+
+def _servers_python(layout: Layout) -> Path:
+    own = VENV / "bin" / "python"
+    return own if _readable(own.resolve()) and _readable(own.parent) else layout.slurm_folder / "servers" / "bin" / "python"
 
 
 def slurm_up(layout: Layout) -> None:
@@ -30,6 +63,9 @@ def slurm_up(layout: Layout) -> None:
     except BoxTrouble as trouble:
         fail(str(trouble))
     notebook_install(folder, python=_readable_python())
+    if not _servers_python(layout).is_relative_to(VENV):
+        servers_install(folder / "servers", python=_readable_python())
+    code_lay(folder / "code")
     site_write(layout)
     say("Slurm answers")
 
@@ -37,6 +73,7 @@ def slurm_up(layout: Layout) -> None:
 def slurm_down(layout: Layout) -> None:
     """End jobs and daemons; homes and accounting stay for the next `up`."""
     try:
+        service.disallow(box(layout))
         box(layout).down()
     except (BoxTrouble, OSError) as trouble:
         say(f"the Slurm site did not stop cleanly: {trouble}")
@@ -53,11 +90,18 @@ def site_write(layout: Layout) -> None:
 
     folder = layout.slurm_folder
     libexec = folder / "libexec"
-    libexec_install(libexec)
+    cluster = box(layout)
+    libexec_install(libexec, conf=cluster.conf)
     shutil.copyfile(ROOT / "deploy" / "slurm" / "account_hook.py", libexec / "account_hook.py")
     (libexec / "account_hook.py").chmod(0o755)
     (folder / "homes").mkdir(mode=0o755, exist_ok=True)
-    cluster = box(layout)
+    layout.site_home.mkdir(mode=0o700, exist_ok=True)
+    layout.site_home.chmod(0o700)
+    try:
+        service.user_ensure()
+        service.allow(cluster, libexec)
+    except BoxTrouble as trouble:
+        fail(str(trouble))
     layout.slurm_file.write_text(
         json.dumps(
             {
@@ -66,7 +110,8 @@ def site_write(layout: Layout) -> None:
                 "homes": str(folder / "homes"),
                 "environments": str(folder / "environments"),
                 "libexec": str(libexec),
-                "account_hook": ["/usr/bin/python3", str(libexec / "account_hook.py")],
+                "account_hook": service.hook_command(libexec),
+                "accounts_command": service.accounts_command(libexec),
                 "bind": "127.0.0.1",
                 "callback_url": f"http://127.0.0.1:{layout.port('hub')}/hub/commons/port",
                 "node_addresses": {"*": "127.0.0.1"},
@@ -74,6 +119,36 @@ def site_write(layout: Layout) -> None:
             indent=1,
         )
     )
+
+
+def code_lay(folder: Path) -> None:
+    """What runs at a site, and nothing else of ours: it holds no Django and no word of the portal's."""
+    draft = folder.with_name("code.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / "notebooks_svc").mkdir(mode=0o755, parents=True)
+    for name in ("__init__.py", "wire.py"):
+        shutil.copyfile(ROOT / "notebooks_svc" / name, draft / "notebooks_svc" / name)
+    for name in ("agent", "hub", "gateway"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "notebooks_svc" / name, draft / "notebooks_svc" / name, ignore=ignore)
+    compileall.compile_dir(draft, quiet=2)
+    for path in (draft, *draft.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+
+
+def site_own(layout: Layout, keys: Iterable[str]) -> None:
+    """Give the service user its folder: copies of the keys a site needs, for its eyes alone, and all it wrote before."""
+    entry = service.user_ensure()
+    home = layout.site_home
+    (home / "keys").mkdir(mode=0o700, exist_ok=True)
+    for name in keys:
+        path = home / "keys" / name
+        path.touch(mode=0o600)
+        path.write_text((layout.home / "keys" / name).read_text())
+    for path in (home, home / "keys", *(home / "keys").iterdir(), *home.glob("*.json")):
+        os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def _readable_python() -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from .bootstrap import ROOT, fail, say
 from .layout import Layout, ports_check, up_read
 from .parts import Part, parts
-from .slurm import slurm_down, slurm_up
+from .slurm import Seat, slurm_down, slurm_up
 
 PR_SET_PDEATHSIG = 1
 START_LIMIT_S = 90.0
@@ -102,7 +102,7 @@ class Supervisor:
                 say("the database is ready")
             for part in [p for p in waiting if set(p.after) <= done]:
                 waiting.remove(part)
-                self.running[part.name] = Running(part, self._spawn(part.name, part.argv, part.env), time.time())
+                self.running[part.name] = Running(part, self._spawn_part(part), time.time())
             for name, running in self.running.items():
                 if name not in done and running.part.answers():
                     done.add(name)
@@ -123,20 +123,26 @@ class Supervisor:
         print(f"commons: {name} {what}. Its log, whose end is above: {log}", file=sys.stderr, flush=True)
         return False
 
-    def _spawn(self, name: str, argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _spawn_part(self, part: Part) -> subprocess.Popen[bytes]:
+        return self._spawn(part.name, part.argv, part.env, part.seat)
+
+    def _spawn(self, name: str, argv: list[str], env: dict[str, str], seat: Seat | None = None) -> subprocess.Popen[bytes]:
         path = self.layout.logs / f"{name}.log"
         if path.exists() and path.stat().st_size > LOG_MAX_BYTES:
             path.replace(path.with_suffix(".log.1"))
         with path.open("ab") as log:
             return subprocess.Popen(
                 argv,
-                cwd=ROOT,
-                env={**self.layout.environment(), **env, MARK: str(self.layout.home)},
+                cwd=seat.folder if seat else ROOT,
+                env={**(_plain(seat) if seat else self.layout.environment()), **env, MARK: str(self.layout.home)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone: it stops the parts in order
                 preexec_fn=_die_with_supervisor,
+                user=seat.uid if seat else None,
+                group=seat.gid if seat else None,
+                extra_groups=[] if seat else None,
             )
 
     def _announce(self) -> None:
@@ -203,7 +209,7 @@ class Supervisor:
             say(f"{name} {what}; starting it again")
         elif now >= running.restart_at:
             _group_kill(running.process.pid)  # what a killed part left of its own, such as a web worker, holds its port
-            running.process = self._spawn(name, running.part.argv, running.part.env)
+            running.process = self._spawn_part(running.part)
             running.started, running.restart_at = time.time(), None
             running.restarts += 1
             self._write_up()
@@ -254,6 +260,13 @@ class Supervisor:
             except (OSError, ValueError):
                 return  # the portal is gone: journals keep the exact ends, the next start settles
             time.sleep(0.25)
+
+
+def _plain(seat: Seat) -> dict[str, str]:
+    """What a part of another user is told: nothing of the environment we were started in."""
+    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
+    path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    return {**kept, "PATH": path, "HOME": str(seat.folder), "PYTHONPATH": str(seat.code), "PYTHONUNBUFFERED": "1"}
 
 
 def _die_with_supervisor() -> None:

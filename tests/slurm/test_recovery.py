@@ -43,7 +43,7 @@ def expected(demo: SlurmUp, id: str) -> Decimal:
     ran = [r for r in demo.records(id) if r[3] not in ("Unknown", "") and r[2] not in ("Unknown", "", "None")]
     first = min(ran, key=lambda record: record[2])
     end = datetime.fromisoformat(first[3]).astimezone(UTC).timestamp()
-    journal = json.loads((demo.home / f"engine/{id}.json").read_text())
+    journal = json.loads((demo.engine / f"{id}.json").read_text())
     assert journal["ended"] == end
     seconds = max(0, int(min(end, journal["deadline"]) - journal["ready_at"] + 0.001))
     return Decimal(charge(rate_per_hour=RATE * MICRO, unit_seconds=seconds)) / MICRO

@@ -27,6 +27,7 @@ from tests.support.up import Up
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = Path("/var/lib/commons-test/environments")  # below no private folder: jobs of other accounts run in it
+SERVERS = ENVIRONMENTS.with_name("servers")  # and the hub's and agent's own, which their user can read
 INSTANCE = "0123456789ab"
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -74,10 +75,17 @@ class SlurmUp(Up):
         if not shared.exists():
             environments_make()
             shared.symlink_to(ENVIRONMENTS)
+            SERVERS.mkdir(exist_ok=True)
+            (self.slurm_folder / "servers").symlink_to(SERVERS)
         return super().start()
 
+    @property
+    def engine(self) -> Path:
+        """The site's engine folder."""
+        return self.slurm_folder / "site/engine"
+
     def __exit__(self, *_: object) -> None:
-        people = [path.stem for path in (self.home / "engine/people").glob("*.json")]
+        people = [path.stem for path in (self.engine / "people").glob("*.json")]
         super().__exit__()
         for person in people:
             subprocess.run(["userdel", f"c{person}"], check=False, capture_output=True)
@@ -135,7 +143,7 @@ class SlurmWorld:
         self.engine = self.engine_new()
 
     def _lay_out(self) -> None:
-        libexec_install(self.folder / "libexec")
+        libexec_install(self.folder / "libexec", conf=self.box.conf)
         shutil.copy(ROOT / "deploy/slurm/account_hook.py", self.folder / "libexec")
         (self.folder / "homes").mkdir()
         python = self.folder / "environments/base/bin/python"
