@@ -13,13 +13,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyterhub.spawner import SpawnException
-
 from ..agent.slurm.commands import SlurmRefused, SlurmSilent
 from ..agent.slurm.engine import SlurmEngine
 from ..agent.slurm.words import SITE_FAULTS
 from ..wire import RunOrder, SessionSpec
 from . import port
+from .failing import NotStarted
 
 ASK_AGAIN_S = (0.5, 1, 2, 5, 10)
 LOOK_S = 2.0
@@ -41,7 +40,7 @@ class BatchStart:
     async def _batch_start(self, spec: SessionSpec) -> str:
         engine: SlurmEngine | None = self.engines.slurm
         if engine is None:
-            raise SpawnException("site_error: this site has no Slurm cluster")
+            raise NotStarted("site_error", "this site has no Slurm cluster")
         kept = self._kept_read()
         if kept is None:
             kept = {"api_token": self.api_token, "secret": secrets.token_urlsafe(32)}
@@ -87,7 +86,7 @@ class BatchStart:
                 await asyncio.to_thread(engine.start, order, env, self._home_wish(spec))
                 return
             except SlurmRefused as refusal:
-                raise SpawnException(str(refusal)) from refusal
+                raise NotStarted(refusal.code, refusal.words) from refusal
             except SlurmSilent as silence:
                 self._message = "The scheduler does not answer just now; asking again. Nothing is charged while it waits."
                 self.log.warning("submitting %s: %s", self.name, silence)
@@ -116,7 +115,7 @@ class BatchStart:
                 look = engine.look_fresh if known is not None else engine.look_one
                 item = await asyncio.to_thread(look, self.name)
                 if item is not None and item.state == "gone":
-                    raise SpawnException(f"{_failure(item.reason)}: the job ended ({item.reason}). {self._log_tail()}")
+                    raise NotStarted(_failure(item.reason), f"the job ended ({item.reason}). {self._log_tail()}")
                 if item is not None and known is not None and item.node:
                     return engine.site.address_of(item.node)
                 if item is not None and item.waiting:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from jupyterhub.spawner import Spawner, SpawnException
+from jupyterhub.spawner import Spawner
 from traitlets import Dict, Float, Unicode
 
 from ..agent.engines import Engines
@@ -27,6 +27,7 @@ from ..agent.slurm.site import site_read
 from ..agent.spool import Spool
 from ..wire import HomeWish, RunOrder, SessionSpec
 from .batch import BatchStart
+from .failing import NotStarted
 
 STOP_WAIT_S = 8.0
 UNSAFE_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
@@ -100,7 +101,7 @@ class CommonsSpawner(BatchStart, Spawner):
             url = await (self._batch_start(spec) if spec.engine == "slurm" else self._adopt_or_launch(spec))
             self._message = "Starting the notebook server"
             await self._wait_reachable(url, boot_s=spec.boot_s)
-        except SpawnException as refusal:
+        except NotStarted as refusal:
             self._tell_failed(str(refusal))
             raise
         except Exception as error:
@@ -152,7 +153,7 @@ class CommonsSpawner(BatchStart, Spawner):
         order = self.engines.order(self.name)
         try:
             await self._wait_reachable(url, boot_s=(order.boot_s if order else None) or 120)
-        except SpawnException as failure:
+        except NotStarted as failure:
             self._tell_failed(str(failure))
             return
         self._tell_ready()
@@ -172,10 +173,8 @@ class CommonsSpawner(BatchStart, Spawner):
         ):
             text = await answer.text()
             if answer.status != 200:
-                raise SpawnException(
-                    f"The portal gave no spec ({answer.status}): {_detail(text)} Launch notebooks from the portal.",
-                    status_code=403,
-                )
+                words = f"The portal gave no spec ({answer.status}): {_detail(text)} Launch notebooks from the portal."
+                raise NotStarted("spec_refused", words, status_code=403)
         return SessionSpec.model_validate_json(text)
 
     async def _adopt_or_launch(self, spec: SessionSpec) -> str:
@@ -208,14 +207,14 @@ class CommonsSpawner(BatchStart, Spawner):
         try:
             self.engines.start(order, env, home=self._home_wish(spec))
         except OSError as error:
-            raise SpawnException(f"home_unwritable: {error.strerror or error}") from error
+            raise NotStarted("home_unwritable", error.strerror or str(error)) from error
         except AlreadyRan as error:
-            raise SpawnException("launch_over: this launch ran before; start a new one from the portal") from error
+            raise NotStarted("launch_over", "this launch ran before; start a new one from the portal") from error
 
     def _environment(self, spec: SessionSpec, environments: Path) -> Path:
         environment = environments / spec.environment
         if not (environment / "bin" / "jupyterhub-singleuser").exists():
-            raise SpawnException(f"environment_missing: the environment {spec.environment!r} is not installed at this site")
+            raise NotStarted("environment_missing", f"the environment {spec.environment!r} is not installed at this site")
         return environment
 
     @staticmethod
@@ -266,9 +265,9 @@ class CommonsSpawner(BatchStart, Spawner):
                 if await _answers(http, f"{url}{self.server.base_url}api"):
                     return
                 if await self.poll() is not None:
-                    raise SpawnException(f"boot_failed: the notebook server ended while starting. {self._log_tail()}")
+                    raise NotStarted("boot_failed", f"the notebook server ended while starting. {self._log_tail()}")
                 await asyncio.sleep(self.look_every_s)
-        raise SpawnException(f"boot_timeout: the notebook server did not answer within {boot_s} s. {self._log_tail()}")
+        raise NotStarted("boot_timeout", f"the notebook server did not answer within {boot_s} s. {self._log_tail()}")
 
     def _log_tail(self) -> str:
         slurm = self.engines.slurm

@@ -5,23 +5,29 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from notebooks_svc.agent.slurm.asking import test_only as ask_scheduler
 from notebooks_svc.agent.slurm.commands import SlurmRefused, SlurmSilent, refusal_of
+from notebooks_svc.agent.slurm.engine import SlurmEngine
 from notebooks_svc.sessions.failures import CATALOGUE, failure_find
 from notebooks_svc.wire import BatchWish, TestAsk
-from tests.support.slurm import INSTANCE, SlurmWorld, person_new
+from tests.support.slurm import ENVIRONMENTS, INSTANCE, SlurmUp, SlurmWorld, person_new
 
 
-def refused(slurm: SlurmWorld, code: str, **batch: object) -> None:
+def refused(
+    slurm: SlurmWorld, code: str, engine: SlurmEngine | None = None, environment: str = "base", **batch: object
+) -> None:
     """It is refused with that code, which the catalogue knows, and the journal says that it never ran."""
     minutes = int(batch.pop("minutes", 5))  # type: ignore[call-overload]
     order = slurm.order(minutes=minutes, **batch)
+    wish = slurm.wish(order).model_copy(update={"environment": environment})
     with pytest.raises(SlurmRefused) as refusal:
-        slurm.start(order)
+        (engine or slurm.engine).start(order, slurm.env(order), wish)
     assert refusal.value.code == code, refusal.value
     entry = CATALOGUE[failure_find(str(refusal.value))]
     assert failure_find(str(refusal.value)) == code
@@ -101,6 +107,57 @@ def test_a_home_that_is_taken_away_between_submission_and_start(slurm: SlurmWorl
     item = slurm.gone(order)
     assert item.exit_code != 0
     assert failure_find(item.reason) == "home_unwritable"
+
+
+def test_an_environment_that_is_not_installed(slurm: SlurmWorld) -> None:
+    refused(slurm, "environment_missing", environment="gone")
+
+
+def test_an_account_without_an_association_where_the_site_lets_the_portal_change_none(slurm: SlurmWorld) -> None:
+    person = person_new()
+    slurm.gone(slurm.start(slurm.order("true", person=person)))  # they are known, on another allocation
+    engine = slurm.engine_new(accounts_command=["true"])
+    refused(slurm, "no_association", engine, person=person, account="a-9401")
+    refused(slurm, "no_association", engine, account="a-9401")
+
+
+@contextmanager
+def no_environment(demo: SlurmUp) -> Iterator[None]:
+    """Nothing is installed at the site."""
+    link = demo.slurm_folder / "environments"
+    link.unlink()
+    link.mkdir()
+    yield
+    link.rmdir()
+    link.symlink_to(ENVIRONMENTS)
+
+
+@contextmanager
+def no_partition(demo: SlurmUp) -> Iterator[None]:
+    """The part of the site that the resource stands for is closed."""
+    demo.box.run("scontrol", "update", "partitionname=hpc", "state=inactive")
+    yield
+    demo.box.run("scontrol", "update", "partitionname=hpc", "state=up")
+
+
+@pytest.mark.parametrize(("bad", "code"), [(no_environment, "environment_missing"), (no_partition, "partition_gone")])
+def test_what_is_bad_is_told_on_the_sessions_page_with_what_to_do_and_costs_nothing(
+    demo: SlurmUp, bad: Callable[[SlurmUp], AbstractContextManager[None]], code: str
+) -> None:
+    before = demo.allocation()
+    with bad(demo):
+        session = demo.wait_session(demo.launch_only()["id"], "failed", limit_s=40)
+    assert session["failure"] == {
+        "code": code,
+        "cause": CATALOGUE[code].cause,
+        "advice": CATALOGUE[code].advice,
+        "charged": False,
+    }
+    story = demo.api("colleague", "GET", f"/sessions/{session['id']}/log").json()["items"]
+    assert story[-1]["text"].endswith("0 credits charged.")
+    after = demo.allocation()
+    assert (after["spent"], after["available"]) == (before["spent"], before["available"])
+    demo.verify()
 
 
 def test_a_hook_that_fails_makes_no_account(slurm: SlurmWorld, tmp_path: Path) -> None:

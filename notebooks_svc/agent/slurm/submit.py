@@ -37,6 +37,9 @@ def submit(said: dict) -> dict:
     if said.get("environment"):
         from home import home_prepare
 
+        if not os.path.exists(os.path.join(said["environment"], "bin", "python")):
+            return {"error": "environment_missing", "words": "the environment is not installed at this site"}
+
         files = [SimpleNamespace(**file) for file in said["files"]]
         try:
             home_prepare(home=home, shared=Path(said["shared"]), environment=Path(said["environment"]), files=files)
