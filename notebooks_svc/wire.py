@@ -162,7 +162,11 @@ class ClusterClaim(Payload):
 
 
 class RunOrder(Payload):
-    """What a runner is to start. Secrets travel in the environment, never here."""
+    """
+    What a runner is to start. Secrets travel in the environment, never here.
+
+    `grace_s`: between asking it to end, so that it can save and close its kernels in order, and ending it.
+    """
 
     id: str
     kind: ProcessKind
@@ -174,7 +178,7 @@ class RunOrder(Payload):
     minutes: int | None = None
     boot_s: int | None = None
     deadline: float | None = None
-    grace_s: float = 4.0
+    grace_s: float = 8.0
     engine: EngineName = "local"
     batch: BatchWish | None = None
 

@@ -21,6 +21,7 @@ from .doors.hub import HubDoor, HubUnreachable, hub_door
 from .models import Session
 from .services import note_add, session_move
 from .states import BEFORE_READY, OPEN, Actor, S, Target
+from .warning import deadline_warn, warn_due
 
 log = logging.getLogger(__name__)
 CLAIM = timedelta(seconds=20)  # longer than any step's calls can take
@@ -163,7 +164,7 @@ def _session_to_stopped(session: Session, *, at: datetime) -> None:
 
 
 def _session_watched(session: Session, *, at: datetime) -> None:
-    """A running session: finish a pending extension, and help a deadline that was missed."""
+    """A running session: finish a pending extension, warn of the deadline, and help one that was missed."""
     for wish in session.holds.filter(confirmed=False):
         try:
             services.extension_confirm(session=session, wish=wish, at=at)
@@ -176,5 +177,8 @@ def _session_watched(session: Session, *, at: datetime) -> None:
         log.warning("session %s is past its deadline and was not seen to end; stopping it", session.pk)
         services.session_stop(session=session, by=None, reason="deadline", at=at)
         return
+    deadline_warn(session, at=at)
     wait = LOOK_AGAIN if pending or latest is None else latest + DEADLINE_GRACE - at
+    if warn := warn_due(session):
+        wait = min(wait, warn - at)
     _again(session, at, max(LOOK_AGAIN, wait))

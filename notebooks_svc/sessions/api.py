@@ -273,6 +273,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "requested_at": session.requested_at,
         "ready_at": session.ready_at,
         "deadline": session.deadline,
+        "idle_end": session.idle_end,
         "ended_at": session.ended_at,
         "end_reason": ENDS.get(session.stop_reason, ""),
         "failure": {"code": session.failure, "cause": failure.cause, "advice": failure.advice, "charged": not failure.free}

@@ -17,6 +17,7 @@ class SessionsConfig(AppConfig):
         registry.card("allocation", "notebooks_svc.sessions.cards.on_allocation", order=10)
         registry.sweep("notebooks_svc.sessions.advance.sessions_advance_due", every_s=1)
         registry.sweep("notebooks_svc.sessions.clusters.clusters_advance_due", every_s=5)
+        registry.sweep("notebooks_svc.sessions.idle.idle_sessions", every_s=60)
         registry.sweep("notebooks_svc.sessions.outages.outages_refund_due", every_s=60)
         registry.sweep("notebooks_svc.sessions.mirror.sites_mirror_soon", every_s=20)
         registry.sweep("notebooks_svc.sessions.watch.no_longer_allowed", every_s=10)

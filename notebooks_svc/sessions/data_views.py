@@ -17,6 +17,7 @@ from portal.core.errors import Refusal
 
 from .data import SessionOver, dataset_for_bearer, datasets_for_session
 from .tokens import Bearer, bearer_find
+from .warning import lab_plan
 
 
 def bearer_request(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -54,3 +55,10 @@ def dataset(request: HttpRequest, bearer: Bearer, slug: str) -> HttpResponse:
     """The files of a dataset, with links."""
     found = dataset_for_bearer(bearer=bearer, slug=slug, version=request.GET.get("version", ""), at=timezone.now())
     return JsonResponse(found)
+
+
+@bearer_request
+@require_GET
+def session(_: HttpRequest, bearer: Bearer) -> HttpResponse:
+    """What the workbench is to say of the session's end, and when it is to save everything."""
+    return JsonResponse(lab_plan(bearer.session, at=timezone.now()))

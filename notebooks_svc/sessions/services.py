@@ -218,7 +218,9 @@ def extension_confirm(*, session: Session, wish: SessionHold, at: datetime) -> S
         elif not moved:
             _extension_void(session, wish, at=at)
         elif SessionHold.objects.filter(pk=wish.pk, confirmed=False).update(confirmed=True):
-            Session.objects.filter(pk=session.pk).update(minutes=F("minutes") + wish.minutes, deadline=deadline)
+            # Who buys more time is there.
+            changes = {"minutes": F("minutes") + wish.minutes, "deadline": deadline, "kept_at": at, "idle_end": None}
+            Session.objects.filter(pk=session.pk).update(**changes)
             note_add(session, f"Extended by {wish.minutes} minutes.", at=at)
     if not moved:
         raise Refusal("not_running", "The session had ended already; the credits were returned.")

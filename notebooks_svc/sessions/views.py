@@ -21,13 +21,15 @@ from allocations.usage.selectors import usage_totals
 from portal.core.errors import NotAllowed, NotYours, Refusal
 from portal.core.ids import launch_id_new
 
-from . import clusters, policies, selectors, services
+from . import clusters, idle, policies, selectors, services
 from .failures import CATALOGUE, ENDS
 from .forms import ExtendForm, LaunchForm
 from .models import ClusterState, Session
+from .queue import WAITED_LONG
 from .quotes import quote
 from .start_here import FILE_NAME
 from .states import BEFORE_READY, OVER, S, Target
+from .warning import warning_of
 
 PAGE, DATASETS_SHOWN = 25, 50
 EVERY_STARTING_MS, EVERY_RUNNING_MS = 400, 15_000
@@ -171,8 +173,11 @@ def _context(request: HttpRequest, session: Session) -> dict[str, Any]:
         "notes": list(session.notes.all()),
         "clusters": list(session.clusters.exclude(state=ClusterState.ENDED)),
         "left_minutes": max(0, left_s // 60) if left_s is not None else None,
+        "warning": warning_of(session, at=now) if session.state == S.READY else None,
         "may_open": policies.may_open(user=user, session=session),
         "may_stop": policies.may_stop(user=user, session=session) and session.target_state == Target.READY and session.is_open,
+        "may_extend": session.state == S.READY and session.target_state == Target.READY and session.user_id == user.pk,
+        "letter_after_minutes": int(WAITED_LONG.total_seconds() // 60),
         "starting": session.state in BEFORE_READY and session.target_state == Target.READY,
         "failure": CATALOGUE.get(session.failure),
         "end_words": ENDS.get(session.stop_reason, ""),
@@ -208,6 +213,16 @@ def extend(request: HttpRequest, id: str) -> HttpResponse:
             raise
         except Refusal as refusal:
             messages.error(request, refusal.message)
+    return redirect("sessions:detail", id=id)
+
+
+@login_required
+@require_POST
+def keep(request: HttpRequest, id: str) -> HttpResponse:
+    """Its owner still needs a session that looked idle."""
+    user: Any = request.user
+    session = selectors.session_get_for_user(user=user, id=id)
+    idle.session_keep(session=session, by=user, at=timezone.now())
     return redirect("sessions:detail", id=id)
 
 

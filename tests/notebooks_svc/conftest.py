@@ -13,7 +13,7 @@ from allocations.ledger.selectors import Balance, balance
 from allocations.ledger.services import holds_expire
 from allocations.ledger.verify import verify
 from allocations.projects.models import Allocation
-from notebooks_svc.sessions import advance, clusters, looking, services
+from notebooks_svc.sessions import advance, clusters, idle, looking, services
 from notebooks_svc.sessions.doors.fake import FakeSite
 from notebooks_svc.sessions.events import event_take
 from notebooks_svc.sessions.models import Session
@@ -129,7 +129,7 @@ def world(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch, settings: La
         spec=lambda launch, user: session_spec(launch=launch, hub_username=user),
     )
     made = World(now, site, founder, colleague, rival, portal.award(organisation, at=now))
-    for module in (advance, looking):
+    for module in (advance, looking, idle):
         monkeypatch.setattr(module, "hub_door", lambda url: site)
     for module in (advance, looking, services, clusters):
         monkeypatch.setattr(module, "agent_door", lambda url: site)

@@ -134,6 +134,10 @@ class Commands:
         if jobs:
             self._run("scancel", "-Q", *map(str, jobs))
 
+    def ask_to_end(self, job: int) -> None:
+        """Signal the batch script alone, which has its program end in order."""
+        self._run("scancel", "-Q", "--batch", "--signal=USR1", str(job))
+
     def time_limit(self, job: int, minutes: int) -> None:
         """Set a job's time limit; needs Operator, because an owner cannot raise it."""
         self._run("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")

@@ -129,15 +129,37 @@ class SlurmEngine(Looks):
     # --- end, extend --------------------------------------------------------------------------------------------------------
 
     def stop(self, id: str, reason: str = "stopped") -> None:
-        """End a job: a mark, and a cancellation that the site agent repeats until accounting has its end. Safe to repeat."""
-        if self.order(id) is None or self.journal(id) is not None:
+        """
+        End a job: a mark, and a cancellation that the site agent repeats until accounting has its end. Safe to repeat.
+
+        A notebook that was ready is asked first, and has its order's `grace_s` to save and to close its kernels.
+        """
+        order = self.order(id)
+        if order is None or self.journal(id) is not None:
             return
-        self.write_once(f"{id}.stop", json.dumps({"at": time.time(), "reason": reason}))
+        mark = json.loads(self.write_once(f"{id}.stop", json.dumps({"at": time.time(), "reason": reason})))
         self._busy()
         try:
-            self._cancel(id)
+            if self._may_still_save(order, mark):
+                self._ask_to_end(id)
+            else:
+                self._cancel(id)
         except (SlurmSilent, SlurmRefused) as error:
             log.warning("cancelling %s: %s; it is repeated", id, error)
+
+    def _may_still_save(self, order: RunOrder, mark: dict[str, Any]) -> bool:
+        """Whether it runs, was of use to somebody, and was asked to end only a moment ago."""
+        item = self._snapshot_item(order.id)
+        runs = item is not None and item.started is not None and self._ready_mark(order.id) is not None
+        return runs and order.kind == "session" and time.time() < mark["at"] + order.grace_s
+
+    def _ask_to_end(self, id: str) -> None:
+        """Once: a second signal would only find it ending."""
+        job = self._job_of(id)
+        if job is None or (self.folder / f"{id}.asked_to_end").exists():
+            return
+        self.commands.ask_to_end(job)
+        self.write(f"{id}.asked_to_end", repr(time.time()))
 
     def _cancel(self, id: str) -> None:
         jobs = {self._job_of(id)} | {job.job for job in self._snapshot_jobs(id)}
@@ -163,18 +185,23 @@ class SlurmEngine(Looks):
         """End what is past its deadline or did not boot in time, and repeat cancellations. Called every second."""
         now = time.time()
         for order in self._open_orders():
-            stop = self._stop_of(order.id)
-            if stop:
-                if now - (self._number(order.id, "cancelled") or 0) >= CANCEL_AGAIN_S:
-                    with suppress(SlurmSilent, SlurmRefused):
-                        self._cancel(order.id)
-                    self._busy()
+            if stop := self._stop_of(order.id):
+                self._stop_again(order, stop, now)
                 continue
             deadline = self.deadline_of(order)
             if deadline is not None and now >= deadline:
                 self.stop(order.id, "deadline")
             elif self._boot_is_over(order, now):
                 self.stop(order.id, "boot_timeout")
+
+    def _stop_again(self, order: RunOrder, stop: dict[str, Any], now: float) -> None:
+        """Ask it again while it may save; then have it cancelled until accounting has its end."""
+        with suppress(SlurmSilent, SlurmRefused):
+            if self._may_still_save(order, stop):
+                self._ask_to_end(order.id)
+            elif now - (self._number(order.id, "cancelled") or 0) >= CANCEL_AGAIN_S:
+                self._cancel(order.id)
+        self._busy()
 
     def _boot_is_over(self, order: RunOrder, now: float) -> bool:
         if order.boot_s is None or self._ready_mark(order.id) is not None:

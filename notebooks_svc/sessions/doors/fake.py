@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from notebooks_svc.wire import Look, LookItem, ProcessKind, SessionSpec, SiteEvent
@@ -60,6 +61,7 @@ class FakeSite:
     known: dict[str, str] = field(default_factory=dict)
     servers: dict[str, FakeServer] = field(default_factory=dict)
     events: list[SiteEvent] = field(default_factory=list)
+    used: dict[str, float] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
     starts: int = 0
 
@@ -166,6 +168,12 @@ class FakeSite:
             return None
         ready = self.servers[server].ready_at is not None
         return ServerState(ready, "" if ready else "spawn", "")
+
+    def activity(self) -> dict[str, datetime]:
+        """As `HubDoor.activity`; a server of which nothing else is said was in use when it was ready."""
+        self._hub()
+        said = {name: self.servers[name].ready_at for name in self.known} | self.used
+        return {name: datetime.fromtimestamp(moment, UTC) for name, moment in said.items() if moment is not None}
 
     def server_stop(self, user: str, server: str) -> None:
         """As `HubDoor.server_stop`."""

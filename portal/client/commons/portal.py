@@ -75,6 +75,11 @@ def datasets() -> list[dict[str, str]]:
     return _ask("/data/v1/datasets")["items"]
 
 
+def session_plan() -> dict[str, Any]:
+    """What is to be said of the session's end, and when to save: seconds from now."""
+    return _ask("/data/v1/session")
+
+
 def manifest(slug: str, version: str = "", *, fresh: bool = False) -> Manifest:
     """
     The files of a dataset.
