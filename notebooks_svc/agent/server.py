@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import ipaddress
 import logging
 import os
 import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -222,7 +224,23 @@ def main() -> None:
         token=Path(os.environ["COMMONS_SITE_TOKEN_FILE"]).read_text(),
     )
     host, port = os.environ["COMMONS_AGENT_LISTEN"].rsplit(":", 1)
-    web.run_app(agent.app(), host=host, port=int(port), access_log=None, print=lambda *_: None)
+    tls = tls_context(host)
+    web.run_app(agent.app(), host=host, port=int(port), ssl_context=tls, access_log=None, print=lambda *_: None)
+
+
+def tls_context(host: str) -> ssl.SSLContext | None:
+    """The agent's certificate (`COMMONS_AGENT_CERTIFICATE`, `COMMONS_AGENT_KEY`); none is needed on this machine alone."""
+    certificate = os.environ.get("COMMONS_AGENT_CERTIFICATE", "")
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, os.environ.get("COMMONS_AGENT_KEY") or certificate)
+        return context
+    if not ipaddress.ip_address(host).is_loopback:
+        raise SystemExit(
+            f"the site token would cross the network in the clear: listening on {host} needs COMMONS_AGENT_CERTIFICATE and "
+            "COMMONS_AGENT_KEY, or listen on 127.0.0.1 behind a web server that has them"
+        )
+    return None
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Environment(BaseSettings):
     storage_quota_gib: int = Field(default=100, ge=1, le=1_000_000)
     storage_free_gib: int = Field(default=10, ge=0, le=1_000_000)
     storage_gib_hour: Decimal = Field(default=Decimal("0.003"), ge=0, le=1000, max_digits=10, decimal_places=6)
+    site_ca: Path | None = None  # the authority whose certificates hubs and agents of the sites show, where it is their own
     # A session that nobody uses is warned after so many minutes and ended a quarter of an hour later; 0 ends none.
     idle_minutes: int = Field(default=60, ge=0, le=10_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -257,6 +257,7 @@ MALWARE_DATABASE = str(ENV.malware_database or "")
 STORAGE_QUOTA_BYTES, STORAGE_FREE_BYTES = ENV.storage_quota_gib * 2**30, ENV.storage_free_gib * 2**30
 STORAGE_GIB_HOUR = int(ENV.storage_gib_hour * 1_000_000)  # micro-credits
 IDLE_MINUTES = ENV.idle_minutes
+SITE_CA = str(ENV.site_ca or "")
 
 # --- mail -------------------------------------------------------------------------------------------------------------
 DEFAULT_FROM_EMAIL = "Compute Commons <no-reply@commons.example>"

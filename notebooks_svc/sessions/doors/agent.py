@@ -23,6 +23,8 @@ from notebooks_svc.wire import (
     TestAsk,
 )
 
+from .line import authority
+
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 TIMEOUT_SHORT = httpx.Timeout(3.0, connect=1.0)  # somebody looks at a page meanwhile
 TIMEOUT_LONG = httpx.Timeout(120.0, connect=2.0)  # many accounts at once, a third of a second each
@@ -99,7 +101,7 @@ class AgentDoor:
         asked = {"path": path, "start": str(start)} | ({"size": str(size)} if size is not None else {})
         where = f"{self.url}/folders/{team}/file"
         try:
-            with httpx.stream("GET", where, params=asked, headers=self.headers, timeout=TIMEOUT) as answer:
+            with httpx.stream("GET", where, params=asked, headers=self.headers, timeout=TIMEOUT, verify=authority()) as answer:
                 if answer.status_code != 200:
                     raise AgentRefused(f"{path}: the agent answered {answer.status_code}")
                 yield answer.iter_bytes()
@@ -119,7 +121,7 @@ class AgentDoor:
     def _call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:
             kwargs.setdefault("timeout", TIMEOUT)
-            answer = httpx.request(method, self.url + path, headers=self.headers, **kwargs)
+            answer = httpx.request(method, self.url + path, headers=self.headers, verify=authority(), **kwargs)
         except httpx.HTTPError as error:
             raise AgentUnreachable(str(error)) from error
         if answer.status_code in (401, 403) or answer.status_code >= 500:

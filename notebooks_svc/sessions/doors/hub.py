@@ -9,6 +9,8 @@ from typing import Any, Literal
 import httpx
 from django.conf import settings
 
+from .line import authority
+
 PAGE, USERS_MAX = 200, 100_000  # the hub gives at most so many at a time
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 
@@ -97,7 +99,7 @@ class HubDoor:
 
     def _call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:
-            answer = httpx.request(method, self.url + path, headers=self.headers, timeout=TIMEOUT, **kwargs)
+            answer = httpx.request(method, self.url + path, headers=self.headers, timeout=TIMEOUT, verify=authority(), **kwargs)
         except httpx.HTTPError as error:
             raise HubUnreachable(str(error)) from error
         if answer.status_code in (401, 403) or answer.status_code >= 500:
