@@ -17,5 +17,6 @@ class ApplicationsConfig(AppConfig):
         registry.card("application", "allocations.applications.messages.on_application", order=40)
         registry.card("allocation", "allocations.applications.messages.on_allocation", order=60)
         registry.sweep("allocations.applications.services.applications_expire", every_s=3600)
+        registry.sweep("allocations.applications.messages.questions_remind", every_s=600)
         registry.sweep("allocations.applications.files.files_scan_due", every_s=10)
         registry.sweep("allocations.applications.files.files_orphaned", every_s=600)

@@ -18,6 +18,7 @@ from allocations.calls.selectors import call_list_public
 from portal.accounts.models import User
 from portal.organisations.models import Organisation
 from portal.organisations.policies import MAY_APPLY, org_role
+from portal.threads.selectors import unread_mark
 
 from . import selectors
 from .forms import PageForm, pages
@@ -47,6 +48,7 @@ def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     rows = list(selectors.application_list_for_user(user=user).filter(state__in=OPEN)[: SHOWN + 1])
     if not rows:
         return None
+    unread_mark(user=user, rows=rows, kind="application")
     return "applications/card_mine.html", {"applications": rows[:SHOWN], "more": len(rows) > SHOWN}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -18,12 +19,15 @@ from allocations.projects.policies import may_use
 from allocations.projects.selectors import allocation_get_for_user
 from portal.accounts.models import Role, User
 from portal.core.errors import NotAllowed
-from portal.organisations.models import Organisation, OrgRole
+from portal.organisations.models import Membership, Organisation, OrgRole
 from portal.threads import selectors as threads
 from portal.threads import services
 
 from . import policies, selectors
+from .clock import working_day_after
 from .models import Application
+
+ANSWER_WORKING_DAYS = 3  # so long an enterprise waits for an answer at most
 
 
 def on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:
@@ -55,7 +59,15 @@ def _card(user: User, about: str, post_to: str, staff: bool) -> tuple[str, dict[
     if unread:
         services.thread_seen(about=about, by=user, up_to=shown[-1].pk)
     ask = "Write to the enterprise" if staff else "Write to the officers"
-    return "threads/thread.html", {"messages_shown": shown, "unread": unread, "post_to": post_to, "ask_label": ask}
+    return "threads/thread.html", {
+        "messages_shown": shown,
+        "unread": unread,
+        "post_to": post_to,
+        "ask_label": ask,
+        "staff": staff,
+        "due_on": threads.answer_due(about=about) if shown else None,
+        "today": timezone.now().date(),
+    }
 
 
 @login_required
@@ -69,7 +81,9 @@ def message(request: HttpRequest, code: str) -> HttpResponse:
         policies.check_may_write(user=user, application=application)
     person = application.submitted_by or application.created_by
     where = reverse("applications:detail", args=[code])
-    _post(request, f"application:{application.code}", application.code, where, staff=staff, people=[person])
+    country = application.version.rules.holidays_of
+    about = f"application:{application.code}"
+    _post(request, about, application.code, where, staff=staff, people=[person], country=country)
     return redirect(f"{where}#messages")
 
 
@@ -84,14 +98,23 @@ def allocation_message(request: HttpRequest, code: str) -> HttpResponse:
     if not (staff or inside):
         raise NotAllowed("Only the people of this allocation and officers write here.")
     where = reverse("allocations:detail", args=[code])
-    _post(
-        request, f"allocation:{allocation.code}", allocation.code, where, staff=staff, people=_owners(allocation.organisation)
-    )
+    about, owners = f"allocation:{allocation.code}", _owners(allocation.organisation)
+    country = _country(allocation)
+    _post(request, about, allocation.code, where, staff=staff, people=owners, country=country)
     return redirect(f"{where}#messages")
 
 
-def _post(request: HttpRequest, about: str, title: str, where: str, *, staff: bool, people: Iterable[User]) -> None:
+def _country(allocation: Allocation) -> str:
+    """Whose holidays count: those of the call it was awarded by."""
+    application = Application.objects.filter(allocation=allocation).select_related("version__call").first()
+    return application.version.rules.holidays_of if application else ""
+
+
+def _post(
+    request: HttpRequest, about: str, title: str, where: str, *, staff: bool, people: Iterable[User], country: str
+) -> None:
     user: Any = request.user
+    today = timezone.now().date()
     services.message_post(
         about=about,
         title=title,
@@ -101,12 +124,26 @@ def _post(request: HttpRequest, about: str, title: str, where: str, *, staff: bo
         to=people if staff else _answering(about),
         by=user,
         at=timezone.now(),
+        due_on=None if staff else working_day_after(today, days=ANSWER_WORKING_DAYS, country=country),
     )
 
 
 def _answering(about: str) -> list[User]:
     """The officer who wrote last in the thread; before anybody did, it waits in the queue of all."""
     return [m.author for m in reversed(threads.thread(about=about)) if m.staff and m.author][:1]
+
+
+def questions_remind(*, at: datetime) -> None:
+    """Remind the officer who wrote last in a thread whose answer is due; before anybody did, every officer who may answer."""
+    for thread in services.threads_due(today=at.date()):
+        kind, _, code = thread.about.partition(":")
+        rows: Any = (Application if kind == "application" else Allocation).objects
+        organisation = rows.filter(code=code).values_list("organisation_id", flat=True).first()
+        own = Membership.objects.filter(organisation_id=organisation, left_at__isnull=True).values("user_id")
+        officers = User.objects.filter(roles__role=Role.OFFICER, is_active=True).exclude(pk__in=own)
+        known = [person for person in _answering(thread.about) if officers.filter(pk=person.pk).exists()]
+        url = f"{settings.PORTAL_URL}/{kind}s/{code}/#messages"
+        services.thread_remind(thread=thread, to=known or officers, title=code, url=url, at=at)
 
 
 def _owners(organisation: Organisation) -> list[User]:

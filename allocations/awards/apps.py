@@ -19,6 +19,7 @@ class AwardsConfig(AppConfig):
         registry.card("application-side", "allocations.awards.cards.pace_on_application", order=10)
         registry.card("application-side", "allocations.awards.cards.embargo_on_application", order=20)
         registry.card("organisation", "allocations.awards.cards.aid_on_organisation", order=80)
+        registry.card("dashboard", "allocations.awards.cards.questions_on_dashboard", order=3)
         registry.card("dashboard", "allocations.awards.cards.on_dashboard", order=4)
         registry.card("application", "allocations.awards.cards.decision_on_application", order=5)
         registry.card("application", "allocations.awards.cards.deciding_on_application", order=30)

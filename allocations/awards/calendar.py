@@ -19,7 +19,7 @@ from allocations.reviews.selectors import review_waiting_for_user
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 
-from .selectors import QueueAsk, appeals_open, queue_for_user
+from .selectors import QueueAsk, appeals_open, questions, queue_for_user
 
 SALT = "calendar"
 ENTRIES_MAX = 300
@@ -80,6 +80,8 @@ def _all(user: User) -> Iterator[Entry]:
             if row.promised_on:
                 path = f"/applications/{row.code}/"
                 yield Entry(f"{row.code}-decide", row.promised_on, f"Decision on {row.code} promised", path)
+        for one in questions(user=user)[:100]:
+            yield Entry(f"{one.code}-question", one.due_on, f"Answer the question on {one.code}", one.url)
         for appeal in appeals_open(user=user)[:100]:
             words = f"Answer the appeal on {appeal.application.code}"
             yield Entry(f"appeal-{appeal.pk}", appeal.due_on, words, f"/appeals/{appeal.pk}/")

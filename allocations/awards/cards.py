@@ -24,6 +24,8 @@ from .models import Rest
 from .wish_views import wish_form
 from .wishes import wishes
 
+QUESTIONS_SHOWN = 5
+
 
 def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     """For officers: what waits, and what is late."""
@@ -32,6 +34,17 @@ def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
         return None
     waiting = selectors.waiting_for_officer(user=user, today=timezone.now().date())
     return "awards/card_officer.html", {"waiting": waiting, "pools": selectors.pools()}
+
+
+def questions_on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
+    """For officers: what enterprises asked, the soonest due first."""
+    user: Any = request.user
+    if "officer" not in user.role_set:
+        return None
+    found, today = selectors.questions(user=user), timezone.now().date()
+    late = sum(one.due_on < today for one in found)
+    shown = {"questions": found[:QUESTIONS_SHOWN], "more": max(0, len(found) - QUESTIONS_SHOWN)}
+    return ("awards/card_questions.html", {**shown, "late": late, "today": today}) if found else None
 
 
 def decision_on_application(request: HttpRequest, *, application: Application) -> tuple[str, dict[str, Any]] | None:

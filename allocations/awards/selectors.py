@@ -11,6 +11,7 @@ from allocations.applications.models import Application
 from allocations.applications.selectors import application_list_for_officer
 from allocations.applications.states import S
 from allocations.ledger.selectors import pool_list
+from allocations.projects.models import Allocation
 from allocations.reviews.states import COUNTED
 from allocations.reviews.states import S as ReviewS
 from portal.accounts.models import User
@@ -118,14 +119,29 @@ def api_extras(applications: list[Application]) -> dict[int, dict[str, object]]:
     }
 
 
-def questions() -> list[tuple[str, str, Message]]:
-    """Messages of enterprises that nobody has answered: what about, where, and the message; oldest first."""
+@dataclass(frozen=True)
+class Question:
+    """A thread in which an enterprise waits for an answer: what about, where, its newest message, and by when."""
+
+    code: str
+    url: str
+    message: Message
+    due_on: date
+
+
+def questions(*, user: User) -> list[Question]:
+    """What enterprises wait for, the soonest due first; an officer answers none of their own enterprise."""
+    own = list(user.memberships.filter(left_at__isnull=True).values_list("organisation_id", flat=True))  # type: ignore[attr-defined]
     found = []
-    for prefix, place in (("application:", "/applications/"), ("allocation:", "/allocations/")):
-        for message in waiting_for_staff(prefix=prefix):
-            code = message.about.removeprefix(prefix)
-            found.append((code, f"{place}{code}/#messages", message))
-    return sorted(found, key=lambda row: row[2].at)
+    for kind, rows in (("application", Application.objects), ("allocation", Allocation.objects)):
+        waiting = {one.about.partition(":")[2]: one for one in waiting_for_staff(prefix=f"{kind}:")}
+        theirs = set(rows.filter(code__in=waiting, organisation_id__in=own).values_list("code", flat=True)) if own else set()
+        found += [
+            Question(code, f"/{kind}s/{code}/#messages", one.message, one.due_on)
+            for code, one in waiting.items()
+            if code not in theirs
+        ]
+    return sorted(found, key=lambda one: (one.due_on, one.message.pk))
 
 
 def pools() -> dict[str, int]:

@@ -29,6 +29,7 @@ from portal.core.errors import Malformed, NotYours, Refusal
 from portal.organisations.policies import org_role
 from portal.organisations.selectors import organisation_get_for_user
 from portal.organisations.subsidies import aid_total
+from portal.threads.selectors import unread_mark
 
 from . import appeals, selectors, services
 from .calendar import calendar_owner, calendar_text, calendar_token, entries
@@ -48,6 +49,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     check_role(user, Role.OFFICER)
     ask = QueueAsk(*(request.GET.get(name, "")[:80] for name in ("state", "call", "q")))
     page = Paginator(selectors.queue_for_user(user=user, ask=ask), PAGE).get_page(request.GET.get("page"))
+    unread_mark(user=user, rows=page.object_list, kind="application")
     given = {"state": ask.state, "call": ask.call, "q": ask.words}
     return render(
         request,
@@ -59,7 +61,7 @@ def queue(request: HttpRequest) -> HttpResponse:
             "calls": [(call.slug, call.rules.title) for call in call_list_public()],
             "states": [S.SUBMITTED, S.IN_REVIEW, S.RETURNED, S.DECIDED, S.WITHDRAWN],
             "pools": selectors.pools(),
-            "questions": selectors.questions(),
+            "questions": selectors.questions(user=user),
             "appeals": list(selectors.appeals_open(user=user)[:20]),
             "today": timezone.now().date(),
         },

@@ -7,6 +7,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
+from portal.threads.selectors import unread_mark
+
 from . import budget, selectors
 
 SHOWN = 4
@@ -19,6 +21,7 @@ def balances(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     if not allocations:
         return None
     found = selectors.balances(allocations)
+    unread_mark(user=user, rows=allocations, kind="allocation")
     today = timezone.now().date()
     rows = []
     for allocation in allocations[:SHOWN]:

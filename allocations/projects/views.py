@@ -16,6 +16,7 @@ from allocations.ledger.selectors import last_moved
 from portal.accounts.models import Role
 from portal.core.errors import NotAllowed, Refusal
 from portal.organisations.selectors import member_list
+from portal.threads.selectors import unread_mark
 
 from . import budget, policies, selectors
 from .deeds import DEEDS, deed_form, deeds_open
@@ -33,6 +34,7 @@ def allocation_list(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     allocations = list(selectors.allocation_list_for_user(user=user)[:100])
     found = selectors.balances(allocations)
+    unread_mark(user=user, rows=allocations, kind="allocation")
     today = timezone.now().date()
     rows = [(a, found[a.code], budget.standing_notice(allocation=a, balance=found[a.code], today=today)) for a in allocations]
     sees_all = bool(user.role_set & {Role.OFFICER, Role.OPERATOR})

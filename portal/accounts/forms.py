@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 
-from .models import Role, User
+from .models import MailRhythm, Role, User
 
 
 class SignupDetails(forms.Form):
@@ -30,9 +30,17 @@ class PersonForm(forms.ModelForm):
         help_text="Times on pages and in mails are shown in it.",
     )
 
+    mail_rhythm = forms.ChoiceField(
+        label="Mails",
+        choices=MailRhythm.choices,
+        widget=forms.RadioSelect,
+        help_text="The one mail comes at seven by your clock. What concerns your access, credits, a decision or what runs now "
+        "is always told at once.",
+    )
+
     class Meta:
         model = User
-        fields = ["full_name", "time_zone"]
+        fields = ["full_name", "time_zone", "mail_rhythm"]
 
 
 class RolesForm(forms.Form):

@@ -40,6 +40,13 @@ class Role(models.TextChoices):
     OPERATOR = "operator", "Operator"
 
 
+class MailRhythm(models.TextChoices):
+    """How often a person is written to. What concerns access, money or a decision goes at once in any case."""
+
+    EACH = "each", "Each mail when there is something to tell"
+    DAILY = "daily", "One mail a day, in the morning"
+
+
 class User(AbstractBaseUser):
     """A person. Signs in by e-mail; known to sites by `hub_username` only."""
 
@@ -47,6 +54,7 @@ class User(AbstractBaseUser):
     full_name = models.CharField("your name", max_length=120, blank=True)
     hub_username = models.CharField(max_length=24, unique=True, default=hub_username_new, editable=False)
     time_zone = models.CharField(max_length=60, default=ZONE_DEFAULT)
+    mail_rhythm = models.CharField(max_length=8, choices=MailRhythm.choices, default=MailRhythm.EACH)
     is_active = models.BooleanField(default=True)
     joined_at = models.DateTimeField(default=timezone.now)
     deactivated_at = models.DateTimeField(null=True, blank=True)

@@ -12,7 +12,7 @@ from django.db import transaction
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed
 
-from .models import Role, RoleGrant, User
+from .models import MailRhythm, Role, RoleGrant, User
 from .policies import check_role
 
 
@@ -28,6 +28,15 @@ def person_create(*, email: str, full_name: str, password: str | None, verified:
         person = User.objects.create_user(email, password, full_name=full_name, joined_at=at)
     EmailAddress.objects.get_or_create(user=person, email=person.email, defaults={"primary": True, "verified": verified})
     return person
+
+
+@transaction.atomic
+def person_change(*, user: User, full_name: str, time_zone: str, mail_rhythm: str, at: datetime) -> None:
+    """Change what a person says of themselves. Who wishes each mail by itself gets at once what waited for the morning."""
+    user.full_name, user.time_zone, user.mail_rhythm = full_name, time_zone, mail_rhythm
+    user.save(update_fields=["full_name", "time_zone", "mail_rhythm"])
+    if mail_rhythm == MailRhythm.EACH:
+        audit.digest_end(to=user, at=at)
 
 
 @transaction.atomic

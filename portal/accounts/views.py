@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from . import services
 from .first_operator import check_link, first_operator_create
 from .forms import FirstOperatorForm, PersonForm
 
@@ -17,10 +18,10 @@ def person(request: HttpRequest) -> HttpResponse:
     """A person's own page: name, time zone, ways to sign in."""
     form = PersonForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        services.person_change(user=form.instance, at=timezone.now(), **form.cleaned_data)
         messages.success(request, "Saved.")
         return redirect("person")
-    return render(request, "accounts/person.html", {"form": form})
+    return render(request, "accounts/person.html", {"form": form}, status=422 if form.errors else 200)
 
 
 def first_operator(request: HttpRequest, token: str) -> HttpResponse:

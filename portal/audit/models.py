@@ -18,7 +18,10 @@ class Event(models.Model):
 
 
 class Letter(models.Model):
-    """A mail to one person. `due_at` is when the next attempt may be made; it moves on before each attempt."""
+    """
+    A mail to one person. `due_at` is when the next attempt may be made; it moves on before each attempt. What belongs to a
+    `digest` goes out with all others of that morning as one mail.
+    """
 
     to = models.EmailField()
     subject = models.CharField(max_length=200)
@@ -29,6 +32,7 @@ class Letter(models.Model):
     due_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    digest = models.BooleanField(default=False)
 
     class Meta:
         indexes = [models.Index(fields=["due_at"], condition=models.Q(sent_at__isnull=True), name="audit_letters_to_send")]

@@ -23,6 +23,31 @@ class Message(models.Model):
         return f"{self.about} {self.at:%Y-%m-%d}"
 
 
+class Thread(models.Model):
+    """
+    Whose turn it is in the thread about a thing. While an enterprise waits, `waiting_since` is when it first asked, and
+    `due_on` the day by which it is answered; what it writes meanwhile moves neither.
+    """
+
+    about = models.CharField(max_length=80, unique=True)
+    waiting_since = models.DateTimeField(null=True)
+    due_on = models.DateField(null=True)
+    reminded_at = models.DateTimeField(null=True, help_text="when those who answer were reminded that it is due")
+
+    class Meta:
+        indexes = [models.Index(fields=["due_on"], condition=models.Q(due_on__isnull=False), name="threads_waiting_by_day")]
+        constraints = [
+            models.CheckConstraint(
+                name="threads_what_waits_has_a_day",
+                condition=models.Q(waiting_since__isnull=True, due_on__isnull=True)
+                | models.Q(waiting_since__isnull=False, due_on__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.about
+
+
 class Seen(models.Model):
     """Up to which message a person has read a thread."""
 

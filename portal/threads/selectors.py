@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 from django.db.models import Max
 
 from portal.accounts.models import User
 
-from .models import Message, Seen
+from .models import Message, Seen, Thread
 
 SHOWN = 100
 
@@ -24,10 +27,27 @@ def unread_count(*, user: User, about: str) -> int:
     return Message.objects.filter(about=about, pk__gt=last).exclude(author=user).count()
 
 
-def waiting_for_staff(*, prefix: str) -> list[Message]:
-    """The last message of each thread whose last word was the enterprise's, oldest first."""
-    last = Message.objects.filter(about__startswith=prefix).values("about").annotate(last=Max("pk")).values("last")
-    return list(Message.objects.filter(pk__in=last, staff=False).select_related("author").order_by("at")[:SHOWN])
+@dataclass(frozen=True)
+class Waiting:
+    """A thread in which an enterprise waits: its newest message, and the day by which it is answered."""
+
+    about: str
+    message: Message
+    due_on: date
+
+
+def waiting_for_staff(*, prefix: str) -> list[Waiting]:
+    """The threads in which an enterprise waits, the soonest due first; two queries."""
+    threads = list(Thread.objects.filter(about__startswith=prefix, due_on__isnull=False).order_by("due_on", "pk")[:SHOWN])
+    last = Message.objects.filter(about__in=[one.about for one in threads]).values("about").annotate(last=Max("pk"))
+    rows = Message.objects.filter(pk__in=last.values("last")).select_related("author")
+    newest = {message.about: message for message in rows}
+    return [Waiting(one.about, newest[one.about], one.due_on) for one in threads if one.about in newest and one.due_on]
+
+
+def answer_due(*, about: str) -> date | None:
+    """By which day an enterprise that waits is answered; None when nobody waits."""
+    return Thread.objects.filter(about=about).values_list("due_on", flat=True).first()
 
 
 def unread_map(*, user: User, abouts: Sequence[str]) -> dict[str, bool]:
@@ -35,3 +55,11 @@ def unread_map(*, user: User, abouts: Sequence[str]) -> dict[str, bool]:
     last = dict(Message.objects.filter(about__in=abouts).exclude(author=user).values_list("about").annotate(last=Max("pk")))
     seen = dict(Seen.objects.filter(user=user, about__in=abouts).values_list("about", "last"))
     return {about: last.get(about, 0) > seen.get(about, 0) for about in abouts}
+
+
+def unread_mark(*, user: User, rows: Iterable[Any], kind: str) -> None:
+    """Set `unread` on each of the rows of a list (things with a `code`), so that their line says so; two queries for all."""
+    rows = list(rows)
+    found = unread_map(user=user, abouts=[f"{kind}:{row.code}" for row in rows]) if rows else {}
+    for row in rows:
+        row.unread = found[f"{kind}:{row.code}"]

@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('full_name', models.CharField(blank=True, max_length=120, verbose_name='your name')),
                 ('hub_username', models.CharField(default=portal.accounts.models.hub_username_new, editable=False, max_length=24, unique=True)),
                 ('time_zone', models.CharField(default='UTC', max_length=60)),
+                ('mail_rhythm', models.CharField(choices=[('each', 'Each mail when there is something to tell'), ('daily', 'One mail a day, in the morning')], default='each', max_length=8)),
                 ('is_active', models.BooleanField(default=True)),
                 ('joined_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('deactivated_at', models.DateTimeField(blank=True, null=True)),

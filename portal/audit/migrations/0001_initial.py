@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 ('due_at', models.DateTimeField()),
                 ('sent_at', models.DateTimeField(null=True)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
+                ('digest', models.BooleanField(default=False)),
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['due_at'], name='audit_letters_to_send')],

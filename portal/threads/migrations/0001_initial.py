@@ -30,6 +30,20 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Thread',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('about', models.CharField(max_length=80, unique=True)),
+                ('waiting_since', models.DateTimeField(null=True)),
+                ('due_on', models.DateField(null=True)),
+                ('reminded_at', models.DateTimeField(help_text='when those who answer were reminded that it is due', null=True)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('due_on__isnull', False)), fields=['due_on'], name='threads_waiting_by_day')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('due_on__isnull', True), ('waiting_since__isnull', True)), models.Q(('due_on__isnull', False), ('waiting_since__isnull', False)), _connector='OR'), name='threads_what_waits_has_a_day')],
+            },
+        ),
+        migrations.CreateModel(
             name='Seen',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
