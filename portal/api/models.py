@@ -5,7 +5,10 @@ from django.db import models
 
 
 class ApiToken(models.Model):
-    """A person's token for programs. Only its hash is kept; `hint` are its first characters, to tell tokens apart."""
+    """
+    A person's token for programs. Only its hash is kept; `hint` are its first characters, to tell tokens apart. One that only
+    reads is refused whatever changes something.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=80)
@@ -14,6 +17,7 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     last_used_on = models.DateField(null=True)
+    reads_only = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return f"{self.user} {self.hint}…"

@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import caches
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
@@ -15,23 +16,27 @@ from ninja.security import HttpBearer
 from ninja.throttling import AuthRateThrottle
 
 from portal.accounts.models import User
-from portal.core.errors import Refusal
+from portal.core.errors import NotAllowed, Refusal
 from portal.core.quantities import BadQuantity
 
-from .tokens import token_owner
+from .tokens import token_find
 
 log = logging.getLogger(__name__)
 CALLS_PER_MINUTE = 1200
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class TokenBearer(HttpBearer):
     """`Authorization: Bearer <token>`."""
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
-        user = token_owner(token=token, at=timezone.now())
-        if user is not None:
-            request.user = user
-        return user
+        row = token_find(token=token, at=timezone.now())
+        if row is None:
+            return None
+        if row.reads_only and request.method not in READING:
+            raise NotAllowed(f"The token “{row.name}” only reads. Make one that may write: {settings.PORTAL_URL}/me/tokens/")
+        request.user = row.user
+        return row.user
 
 
 class LocalThrottle(AuthRateThrottle):

@@ -34,6 +34,7 @@ urlpatterns = [
     path("", include("allocations.awards.urls")),
     path("", include("notebooks_svc.sessions.urls")),
     path("", include("notebooks_svc.storage.urls")),
+    path("", include("portal.api.urls")),
     path("api/v1/docs", docs, name="api_docs"),
     path("api/v1/", api.urls),
     re_path("^api/", unknown),

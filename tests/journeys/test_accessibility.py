@@ -55,6 +55,7 @@ VISITS: dict[str, dict[str, str]] = {
     "founder": {
         "home of an owner": "/",
         "person": "/me/",
+        "api_tokens": "/me/tokens/",
         "account_email": "/accounts/email/",
         "account_change_password": "/accounts/password/change/",
         "account_logout": "/accounts/logout/",

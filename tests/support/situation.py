@@ -25,6 +25,8 @@ from notebooks_svc.sessions import outages
 from notebooks_svc.sessions import services as sessions
 from notebooks_svc.sessions.models import Cluster, Session
 from portal.accounts.models import Role, User
+from portal.api.models import ApiToken
+from portal.api.tokens import token_create
 from portal.core.ids import cluster_id_new
 from portal.core.quantities import MICRO
 from portal.objects.door import store
@@ -146,8 +148,13 @@ class Situation:
         return {
             **{f"{first}/{name}": value for name, value in ids.items() for first in ("enterprise", "organisations")},
             "people/pk": p.stranger.pk,
+            "me/pk": self._token(p),
             "token": token,
         }
+
+    def _token(self, p: Programme) -> int:
+        token_create(user=p.founder, name="nightly", at=self.now)
+        return ApiToken.objects.get(user=p.founder).pk
 
     def _work(self, member: User) -> dict[str, Any]:
         asked = {"allocation": self.allocation.code, "resource": "cpu", "profile": "small", "minutes": 60}
