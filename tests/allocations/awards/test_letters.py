@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.test import Client
 
 from allocations.awards import services
 from allocations.awards.calendar import Entry, calendar_text
+from allocations.awards.terms import Terms
 from portal.accounts.models import User
 from portal.audit.models import Letter
+from portal.core.quantities import MICRO
+from portal.organisations import facts
+from portal.organisations.subsidies import aid_total
 from tests.support.programme import Programme
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -111,3 +116,22 @@ def test_the_letter_about_aid_is_for_the_enterprise_and_for_officers(programme: 
         answer = browser(user).get(at)
         assert (answer.status_code, answer.content[:5]) == (200, b"%PDF-")
     assert browser(programme.rival).get(at).status_code == 404
+
+
+def test_one_month_is_one_month(programme: Programme) -> None:
+    row = programme.judged(**{"ask-months": 3})
+    services.application_award(
+        application=row, terms=Terms(30 * MICRO, 1, ["cpu"]), reason="Less.", by=programme.officer, at=programme.now
+    )
+    page = browser(programme.founder).get(f"/applications/{row.code}/decision/").content.decode()
+    assert "400 credits, 3 months" in page
+    assert "30 credits, 1 month<" in page
+
+
+def test_more_aid_than_the_ceiling_is_said_to_be_more(programme: Programme) -> None:
+    given = {"granted_on": programme.now.date(), "amount_eur": 400_000, "granted_by": "City"}
+    facts.subsidy_add(organisation=programme.firm, by=programme.founder, at=programme.now, **given)
+    aid = aid_total(organisation=programme.firm, today=programme.now.date())
+    words = render_to_string("awards/subsidy_letter.html", {"organisation": programme.firm, "aid": aid, "today": aid.since})
+    assert "That is more than the ceiling of EUR 300,000" in words
+    assert "are left" not in words
