@@ -38,11 +38,11 @@ def test_forms_of_both_kinds_lose_what_nobody_sees(now: datetime, content_type: 
     firm = portal.firm(owner, at=now)
     client = Client(headers={"host": settings.PORTAL_HOST})
     client.force_login(owner)
-    given = {"full_name": "Ni\x00a\x0b Mwangi", "time_zone": "UTC"}
+    given = {"full_name": "Ni\x00a\x0b Mwangi", "time_zone": "UTC", "mail_rhythm": "each"}
     if content_type == "multipart/form-data":
         answer = client.post("/me/", given)
     else:
-        answer = client.post("/me/", "full_name=Ni%00a%0b+Mwangi&time_zone=UTC", content_type=content_type)
+        answer = client.post("/me/", "full_name=Ni%00a%0b+Mwangi&time_zone=UTC&mail_rhythm=each", content_type=content_type)
     assert answer.status_code == 302
     owner.refresh_from_db()
     assert owner.full_name == "Nia Mwangi"
