@@ -14,6 +14,7 @@ from portal.organisations.selectors import organisation_get_for_user
 from . import handing_in, offering, policies, uploading
 from .api import router  # one router: a path that several methods share lives in one place
 from .models import Dataset, Upload, Version
+from .states import V
 
 
 class DatasetIn(Schema):
@@ -132,9 +133,10 @@ def version_get(request: HttpRequest, slug: str, name: str) -> dict[str, Any]:
     """A version of yours, or one that you review: its state and files."""
     version = Version.objects.select_related("dataset").filter(dataset__slug=slug, name=name).first()
     user = caller(request)
-    if version is None or not (
-        policies.may_edit(user=user, dataset=version.dataset) or policies.may_review(user=user, dataset=version.dataset)
-    ):
+    if version is None:
+        raise NotYours("version")
+    reviews = version.state != V.DRAFT and policies.may_review(user=user, dataset=version.dataset)
+    if not reviews and not policies.may_edit(user=user, dataset=version.dataset):
         raise NotYours("version")
     return _version_row(version)
 

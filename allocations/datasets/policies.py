@@ -10,7 +10,7 @@ from portal.core.errors import NotAllowed, NotYours
 from portal.organisations.models import Membership
 from portal.organisations.policies import MAY_APPLY, org_role
 
-from .models import Dataset
+from .models import Access, Dataset
 
 
 def is_steward(*, user: User, dataset: Dataset) -> bool:
@@ -18,7 +18,7 @@ def is_steward(*, user: User, dataset: Dataset) -> bool:
     Whether the person is the dataset's steward, or stands in for one who is gone.
 
     Who offered it for an enterprise is its steward while they belong there; afterwards its owners and managers are. For a
-    steward of the portal's own who is active no more, every data steward is.
+    steward of the portal's own who is active no more, or has lost the role, every data steward is.
     """
     if not user.is_active:
         return False
@@ -34,6 +34,7 @@ def may_steward(*, user: User, dataset: Dataset) -> bool:
     return (
         user.is_active
         and dataset.delegate_id == user.pk
+        and Role.STEWARD in user.role_set
         and (dataset.delegate_until is None or dataset.delegate_until >= timezone.now().date())
     )
 
@@ -41,6 +42,8 @@ def may_steward(*, user: User, dataset: Dataset) -> bool:
 def stewarded(user: User) -> Q:
     """Datasets a person decides about, as a condition on them."""
     today = timezone.now().date()
+    if Role.STEWARD not in user.role_set:
+        return own(user)
     return own(user) | Q(delegate=user) & (Q(delegate_until__isnull=True) | Q(delegate_until__gte=today))
 
 
@@ -48,7 +51,7 @@ def own(user: User) -> Q:
     """Datasets a person is steward of, or stands in for their steward (`is_steward`), as a condition on them."""
     here = Membership.objects.filter(user=OuterRef("steward"), organisation=OuterRef("organisation"), left_at__isnull=True)
     appointed = RoleGrant.objects.filter(user=OuterRef("steward"), role=Role.STEWARD)
-    gone = Q(steward__is_active=False) | Q(organisation__isnull=False) & ~Exists(here) & ~Exists(appointed)
+    gone = Q(steward__is_active=False) | ~Exists(here) & ~Exists(appointed)
     leads = Membership.objects.filter(user=user, left_at__isnull=True, role__in=MAY_APPLY).values("organisation")
     stands_in = Q(organisation__in=leads)
     if Role.STEWARD in user.role_set:
@@ -71,9 +74,10 @@ def _gone(dataset: Dataset) -> bool:
 
 
 def _belongs(steward: User, dataset: Dataset) -> bool:
-    if dataset.organisation_id is None or org_role(user=steward, organisation_id=dataset.organisation_id) is not None:
+    if Role.STEWARD in steward.role_set:
         return True
-    return Role.STEWARD in steward.role_set
+    firm = dataset.organisation_id
+    return firm is not None and org_role(user=steward, organisation_id=firm) is not None
 
 
 def _stands_in(user: User, dataset: Dataset) -> bool:
@@ -90,6 +94,21 @@ def check_may_steward(*, user: User, dataset: Dataset) -> None:
     """
     if not may_steward(user=user, dataset=dataset):
         raise NotAllowed(f"Only its steward, {dataset.steward}, decides about {dataset.slug}.")
+
+
+def check_may_grant(*, user: User, access: Access) -> None:
+    """
+    Let a steward grant a request: not one of an enterprise they belong to, but for that enterprise's own data.
+
+    :raises NotAllowed: otherwise
+    """
+    check_may_steward(user=user, dataset=access.dataset)
+    asks = access.allocation.organisation_id
+    if asks != access.dataset.organisation_id and org_role(user=user, organisation_id=asks) is not None:
+        raise NotAllowed(
+            f"You belong to {access.allocation.organisation}, which asks. Somebody else decides: name a delegate on the page of "
+            "requests."
+        )
 
 
 def may_edit(*, user: User, dataset: Dataset) -> bool:

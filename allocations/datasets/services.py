@@ -110,10 +110,12 @@ def access_decide(*, access: Access, outcome: str, reason: str, by: User, at: da
 
     :param outcome: `grant` or `reject`; a refusal needs a reason
     :param until: last day; absent means what was wished, never after the allocation's end
-    :raises NotAllowed: unless the person is the dataset's steward
+    :raises NotAllowed: unless the person is the dataset's steward, and, to grant it, from another enterprise than asks
     :raises Refusal: `move_not_allowed` once it was decided or withdrawn
     """
     policies.check_may_steward(user=by, dataset=access.dataset)
+    if outcome == "grant":
+        policies.check_may_grant(user=by, access=access)
     if outcome not in ("grant", "reject"):
         raise Malformed(f"{outcome!r} is no outcome; choose grant or reject.", field="outcome")
     if outcome == "reject" and not reason.strip():

@@ -30,6 +30,7 @@ from .models import Keeping
 
 log = logging.getLogger(__name__)
 ROUNDS = 5
+MAKING = timedelta(minutes=5)  # longest between reading the rows and the store's answer: a credential that was under way
 
 
 def denials_now() -> None:
@@ -65,7 +66,7 @@ def denials_sync(*, at: datetime) -> None:
 
 def denials(*, at: datetime) -> list[Denial]:
     """Ended access first: what was revoked matters most should there be no room for all."""
-    since = at - timedelta(seconds=settings.OBJECTS_CREDENTIAL_S)
+    since = at - timedelta(seconds=settings.OBJECTS_CREDENTIAL_S) - MAKING
     return [*_ended_access(at=at, since=since), *_ended_sessions(since=since), *_ended_people(since=since)]
 
 

@@ -211,6 +211,6 @@ def test_denials_of_ended_sessions_leave_a_teams_bucket_when_no_credential_can_l
     assert not small.vendor._bucket_policy(small.vendor.connection.team_bucket(small.rivals.code))
     from notebooks_svc.storage import denials
 
-    denials.denials_sync(at=timezone.now() + timedelta(hours=1, minutes=1))
+    denials.denials_sync(at=timezone.now() + timedelta(hours=1, minutes=6))
     assert not small.vendor._bucket_policy(small.scratch)
     assert kept(small).has_denials is False

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from allocations.datasets import checking, croissant_read, handing_in, offering, policies, selectors, uploading
-from allocations.datasets.models import Dataset, Upload, Version
-from portal.accounts.models import Role
+from allocations.datasets import checking, croissant_read, handing_in, offering, policies, selectors, services, uploading
+from allocations.datasets.models import Access, Dataset, Upload, Version
+from portal.accounts.models import Role, RoleGrant, User
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.organisations.models import Membership
 from tests.support import portal
@@ -348,6 +348,50 @@ def test_requests_of_a_steward_who_is_gone_go_to_the_other_data_stewards(library
     assert library.letters(other) == [f"{library.allocation.organisation} asks for Faces"]
     assert [waiting.pk for waiting in selectors.queue_for_steward(user=other)] == [row.pk]
     assert decide(library, row, by=other).state == "granted"
+
+
+def test_a_role_that_was_taken_away_decides_nothing_any_more(library: Library) -> None:
+    """The steward's own, and a delegate's: the other data stewards go on."""
+    other, third = (portal.person(name, Role.STEWARD, at=library.now) for name in ("other", "third"))
+    row = ask(library)
+    services.delegate_set(dataset=row.dataset, delegate=other, until=None, by=library.steward, at=library.now)
+    RoleGrant.objects.filter(user=other).delete()
+    fresh = User.objects.get(pk=other.pk)
+    with pytest.raises(NotAllowed):
+        decide(library, Access.objects.get(pk=row.pk), by=fresh)
+    assert list(selectors.queue_for_steward(user=fresh)) == []
+    RoleGrant.objects.filter(user=library.steward).delete()
+    fresh = User.objects.get(pk=library.steward.pk)
+    assert list(selectors.queue_for_steward(user=fresh)) == []
+    with pytest.raises(NotAllowed):
+        decide(library, Access.objects.get(pk=row.pk), by=fresh)
+    assert [waiting.pk for waiting in selectors.queue_for_steward(user=third)] == [row.pk]
+    assert decide(library, Access.objects.get(pk=row.pk), by=third).state == "granted"
+
+
+def test_a_steward_grants_nothing_to_an_enterprise_of_their_own_but_its_own_data(library: Library) -> None:
+    """They refuse it, or name a delegate, who grants it."""
+    own = published(library, access_class="controlled", terms="Be kind.")
+    other = portal.person("other", Role.STEWARD, at=library.now)
+    portal.member(library.allocation.organisation, library.steward, "member", at=library.now)  # type: ignore[arg-type]
+    row = ask(library)
+    with pytest.raises(NotAllowed, match="belong to"):
+        decide(library, row)
+    page = browser(library.steward).post(f"/dataset-requests/{row.pk}/", {"outcome": "grant", "reason": ""})
+    assert "name a delegate" in page.content.decode()
+    assert Access.objects.get(pk=row.pk).state == "requested"
+    services.delegate_set(dataset=row.dataset, delegate=other, until=None, by=library.steward, at=library.now)
+    assert decide(library, Access.objects.get(pk=row.pk), by=other).state == "granted"
+    assert decide(library, ask(library, own.slug), by=library.founder).state == "granted", "the enterprise's own data"
+
+
+def test_a_draft_is_seen_by_its_keepers_alone(library: Library) -> None:
+    begin(library, offer(library))
+    page, api = "/datasets/solar/versions/1/", "/datasets/solar/versions/1"
+    assert Program(library.founder, library)("GET", api)[0] == 200
+    for stranger in (library.steward, library.rival, library.colleague):
+        assert Program(stranger, library)("GET", api)[0] == 404
+        assert browser(stranger).get(page).status_code == 404
 
 
 def test_a_withdrawn_last_version_leaves_the_catalogue_and_its_page_says_why(library: Library) -> None:
