@@ -106,8 +106,8 @@ def check_may_grant(*, user: User, access: Access) -> None:
     asks = access.allocation.organisation_id
     if asks != access.dataset.organisation_id and org_role(user=user, organisation_id=asks) is not None:
         raise NotAllowed(
-            f"You belong to {access.allocation.organisation}, which asks. Somebody else decides: name a delegate on the page of "
-            "requests."
+            f"You belong to {access.allocation.organisation}, which asks. Somebody else decides: name a delegate on the page "
+            "of requests."
         )
 
 
