@@ -11,6 +11,7 @@ class StorageConfig(AppConfig):
         registry.guard("sessions.launch", "notebooks_svc.storage.keeping.check_room")
         registry.listen("datasets.access_changed", "notebooks_svc.storage.denials.denials_now")
         registry.sweep("notebooks_svc.storage.denials.denials_sync", every_s=5)
+        registry.sweep("notebooks_svc.storage.vending.store_watch", every_s=60)
         registry.sweep("notebooks_svc.storage.oplog.log_read_due", every_s=15)
         registry.sweep("notebooks_svc.storage.keeping.keepings_due", every_s=60)
         registry.sweep("notebooks_svc.storage.ending.endings_due", every_s=3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +11,12 @@ from allocations.datasets import access, prefixes
 from notebooks_svc.sessions.models import Session
 from notebooks_svc.sessions.tokens import Bearer
 from portal.core.errors import Malformed, Refusal
-from portal.objects.credentials import SESSION_POLICY_MAX, Scope, Vendor
+from portal.objects.credentials import SESSION_POLICY_MAX, Scope, StoreNotTrusted, Vendor
 from portal.objects.door import vendor
 
 from .keeping import STORE_ERRORS, bucket_ready, is_over
 
+log = logging.getLogger(__name__)
 WANTED_MAX = 100
 
 
@@ -98,6 +100,14 @@ def check_store() -> None:
     hands_out = vendor()
     if hands_out is not None:
         hands_out.check_trusted()
+
+
+def store_watch(*, at: datetime) -> None:  # noqa: ARG001 (sweeps are told the time)
+    """Try the store when the worker starts and each minute: the operator reads in the log what is wrong, not people."""
+    try:
+        check_store()
+    except StoreNotTrusted as problem:
+        log.error(problem.message)
 
 
 def _too_many(count: int) -> Refusal:

@@ -471,13 +471,19 @@ def test_a_store_that_forgets_session_policies_gets_no_credential_out(connection
     assert isinstance(Vendor(connection).vend("s" + "0" * 26, Scope()), Keys)
 
 
-def test_readiness_says_what_the_operator_is_to_do(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_and_the_log_say_what_the_operator_is_to_do(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    vending.store_watch(at=timezone.now())
+    assert "session policies" not in caplog.text
     assert httpx.get(f"{ground.url}/health/ready").status_code == 200
     forgetful = Forgetful(ground.vendor.connection)
     monkeypatch.setattr(vending, "vendor", lambda: forgetful)
     answer = httpx.get(f"{ground.url}/health/ready")
     assert answer.status_code == 503
     assert "does not enforce session policies" in " ".join(answer.json()["problems"])
+    vending.store_watch(at=timezone.now())
+    assert "does not enforce session policies" in caplog.text, "at the worker's start, before anybody is refused"
     refused = ground.keys(ground.session())
     assert (refused.status_code, refused.json()["code"]) == (503, "store_not_trusted")
 
