@@ -15,7 +15,7 @@ from portal.core.keys import key_file
 
 from .bootstrap import ROOT
 from .layout import Layout
-from .slurm import Seat, seat_of, site_own
+from .slurm import Seat, file_keep, seat_of, site_own
 
 PULSE_LIFE_S = 30.0
 
@@ -182,7 +182,8 @@ def _site_settings(layout: Layout) -> Path:
     for name in SITE_KEYS:
         key_file(layout.home, name)
     path = (layout.run if layout.site == "local" else layout.site_home) / "site.json"
-    path.write_text(
+    file_keep(
+        path,
         json.dumps(
             {
                 "home": str(layout.site_home),
@@ -200,7 +201,7 @@ def _site_settings(layout: Layout) -> Path:
                 "slurm_file": str(layout.slurm_file) if layout.site == "slurm" else "",
             },
             indent=1,
-        )
+        ),
     )
     if layout.site != "local":
         site_own(layout, SITE_KEYS)

@@ -144,11 +144,21 @@ def site_own(layout: Layout, keys: Iterable[str]) -> None:
     home = layout.site_home
     (home / "keys").mkdir(mode=0o700, exist_ok=True)
     for name in keys:
-        path = home / "keys" / name
-        path.touch(mode=0o600)
-        path.write_text((layout.home / "keys" / name).read_text())
+        file_keep(home / "keys" / name, (layout.home / "keys" / name).read_text())
     for path in (home, home / "keys", *(home / "keys").iterdir(), *home.glob("*.json")):
         os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def file_keep(path: Path, text: str) -> None:
+    """Have a file hold a text, readable by its owner alone. By rename: a part that starts just now reads it whole."""
+    if path.exists() and path.read_text() == text:
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    if path.exists():
+        os.chown(draft, path.stat().st_uid, path.stat().st_gid)
+    draft.replace(path)
 
 
 def _readable_python() -> str:
