@@ -90,7 +90,7 @@ def dry_run(*, call: Call, rules: CallDocument) -> list[Replay]:
     rows = (
         Application.objects.filter(call=call, submitted_at__isnull=False)
         .select_related("organisation", "version")
-        .prefetch_related(Prefetch("snapshots", queryset=sent), "organisation__related_firms")
+        .prefetch_related(Prefetch("snapshots", queryset=sent), "organisation__related_firms", "organisation__accounting_years")
         .order_by("-submitted_at")[:LIMIT]
     )
     found, today = [], {}

@@ -66,7 +66,7 @@ def application_visible_for_user(*, user: User) -> QuerySet[Application]:
 def _rows() -> QuerySet[Application]:
     return Application.objects.select_related(
         "call__current", "version__call", "organisation", "allocation", "submitted_by", "follows"
-    ).prefetch_related("organisation__related_firms")
+    ).prefetch_related("organisation__related_firms", "organisation__accounting_years")
 
 
 def facts_of(*, organisation: Organisation, today: date, without: Application | None = None) -> Facts:

@@ -17,7 +17,7 @@ from django.db.models import Count
 from allocations.applications.models import Application
 from allocations.applications.states import Outcome, S
 from allocations.calls.models import Call
-from portal.organisations.models import Organisation
+from portal.organisations.models import SIZE_FROM, Organisation
 
 SMALL = 5
 MONTHS_BACK = 24
@@ -51,6 +51,7 @@ class Figures:
     by_size: list[Cell]
     by_country: list[Cell]
     by_sector: list[Cell]
+    by_region: list[Cell]
     at: datetime
 
 
@@ -71,14 +72,28 @@ def figures_all(*, at: datetime) -> dict[int | None, Figures]:
     decided = [Row(*values) for values in published.values_list(*columns)]
     submitted = Counter(dict(rows.values_list("call_id").annotate(n=Count("pk"))))
     by_rule = Counter(dict(published.filter(decisions__automatic=True).values_list("call_id").annotate(n=Count("pk"))))
-    firms = Organisation.objects.filter(pk__in={row.organisation_id for row in decided}).prefetch_related("related_firms")
-    kinds = {firm.pk: (firm.country, str(firm.size.size), firm.get_sector_display() or "not said") for firm in firms}
+    firms = Organisation.objects.filter(pk__in={row.organisation_id for row in decided}).prefetch_related(*SIZE_FROM)
+    kinds = {firm.pk: _kinds(firm) for firm in firms}
     found: dict[int | None, Figures] = {None: _figures(decided, kinds, submitted.total(), by_rule.total(), at)}
     for call in submitted:
         of_call = [row for row in decided if row.call_id == call]
         found[call] = _figures(of_call, kinds, submitted[call], by_rule[call], at)
     caches["local"].set(KEPT_AS, found, KEPT_S)
     return found
+
+
+class Kinds(NamedTuple):
+    """What an enterprise is counted under."""
+
+    country: str
+    size: str
+    sector: str
+    region: str
+
+
+def _kinds(firm: Organisation) -> Kinds:
+    region = f"{firm.region_name} ({firm.region})" if firm.region else f"{firm.country}, not said"
+    return Kinds(firm.country, str(firm.size.size), firm.get_sector_display() or "not said", region)
 
 
 class Row(NamedTuple):
@@ -91,9 +106,7 @@ class Row(NamedTuple):
     organisation_id: int
 
 
-def _figures(
-    rows: Sequence[Row], kinds: Mapping[int, tuple[str, str, str]], submitted: int, by_rule: int, at: datetime
-) -> Figures:
+def _figures(rows: Sequence[Row], kinds: Mapping[int, Kinds], submitted: int, by_rule: int, at: datetime) -> Figures:
     awarded = sum(row.outcome == Outcome.AWARDED for row in rows)
     spans = (row.decided_at - row.submitted_at for row in rows if row.decided_at and row.submitted_at)
     days = sorted(span.total_seconds() / 86_400 for span in spans)
@@ -105,9 +118,10 @@ def _figures(
         by_rule=by_rule if enough else None,
         days_p50=_percentile(days, 50) if enough else None,
         days_p90=_percentile(days, 90) if enough else None,
-        by_size=_cells((kinds[row.organisation_id][1], row.outcome) for row in rows),
-        by_country=_cells((kinds[row.organisation_id][0], row.outcome) for row in rows),
-        by_sector=_cells((kinds[row.organisation_id][2], row.outcome) for row in rows),
+        by_size=_cells((kinds[row.organisation_id].size, row.outcome) for row in rows),
+        by_country=_cells((kinds[row.organisation_id].country, row.outcome) for row in rows),
+        by_sector=_cells((kinds[row.organisation_id].sector, row.outcome) for row in rows),
+        by_region=region_cells(rows, kinds),
         at=at,
     )
 
@@ -123,6 +137,20 @@ def _cells(pairs: Iterable[tuple[str, str]]) -> list[Cell]:
         Cell(kind, decided[kind] if kind in told else None, awarded[kind] if kind in told else None)
         for kind in sorted(decided, key=lambda kind: (-decided[kind], kind))
     ]
+
+
+def region_cells(rows: Sequence[Row], kinds: Mapping[int, Kinds]) -> list[Cell]:
+    """Regions, country by country: what the country's own figures tell must not give a region away that is hidden."""
+    by_country: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        kind = kinds[row.organisation_id]
+        by_country.setdefault(kind.country, []).append((kind.region, row.outcome))
+    told = told_kinds({country: len(pairs) for country, pairs in by_country.items()})
+    found: list[Cell] = []
+    for country in sorted(by_country):
+        cells = _cells(by_country[country])
+        found += cells if country in told else [Cell(cell.kind, None, None) for cell in cells]
+    return found
 
 
 def told_kinds(counts: Mapping[str, int]) -> set[str]:

@@ -29,7 +29,7 @@ def register(*, call: str = "", country: str = "", words: str = "", today: date)
     rows = (
         Application.objects.filter(state=S.DECIDED, outcome=Outcome.AWARDED, published_at__isnull=False)
         .select_related("organisation", "call", "allocation")
-        .prefetch_related("organisation__related_firms")
+        .prefetch_related("organisation__related_firms", "organisation__accounting_years")
         .order_by("-published_at", "-pk")
     )
     if call:

@@ -29,6 +29,8 @@ class OrganisationIn(Schema):
     legal_form: str = ""
     sector: str = ""
     founded_on: date | None = None
+    accounts_end_on: date | None = None
+    region: str = ""
 
 
 class OrganisationPatch(Schema):
@@ -43,6 +45,8 @@ class OrganisationPatch(Schema):
     legal_form: str | None = None
     sector: str | None = None
     founded_on: date | None = None
+    accounts_end_on: date | None = None
+    region: str | None = None
     evidence: str = ""
 
 
@@ -147,6 +151,8 @@ def _row(organisation: Organisation) -> dict[str, Any]:
         "legal_form": organisation.legal_form or None,
         "sector": organisation.sector or None,
         "founded_on": organisation.founded_on,
+        "accounts_end_on": organisation.accounts_end_on,
+        "region": organisation.region or None,
         "size_class": size.size,
         "size_working": size.working,
         "size_reason": size.reason,

@@ -16,9 +16,10 @@ from django.views.decorators.http import require_POST
 from portal.accounts.models import Role
 from portal.core.errors import NotAllowed, NotYours, Refusal
 
-from . import declarations, facts, policies, selectors
-from .forms import RelatedFirmForm, SubsidyForm, VerifyForm
-from .models import FactChange, Organisation, OrgRole
+from . import declarations, facts, policies, selectors, years
+from .forms import RelatedFirmForm, SubsidyForm, VerifyForm, YearForm
+from .models import FactChange, Organisation, OrgRole, related_of
+from .size_class import counted
 from .subsidies import aid_total
 
 PAGE = 25
@@ -29,7 +30,10 @@ LABELS = {
     "headcount": "People employed",
     "turnover_eur": "Turnover in euro",
     "balance_sheet_eur": "Balance sheet in euro",
+    "accounts_end_on": "Last day of the accounting year",
+    "accounting_year": "Accounting year",
     "legal_form": "Legal form",
+    "region": "Region",
     "sector": "Sector",
     "founded_on": "Founded on",
     "related_firm": "Related firm",
@@ -47,7 +51,8 @@ def facts_page(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def firm_add(request: HttpRequest, pk: int) -> HttpResponse:
     """Name a linked or partner firm."""
-    organisation, form = _organisation(request, pk), RelatedFirmForm(request.POST)
+    organisation = _organisation(request, pk)
+    form = RelatedFirmForm(request.POST, firms=organisation.related_firms.all())  # type: ignore[attr-defined]
     user: Any = request.user
     if form.is_valid():
         try:
@@ -69,6 +74,33 @@ def firm_remove(request: HttpRequest, pk: int, firm: int) -> HttpResponse:
     user: Any = request.user
     facts.related_firm_remove(organisation=_organisation(request, pk), pk=firm, by=user, at=timezone.now())
     messages.success(request, "Taken out. That it was named stays in the history.")
+    return redirect("organisations:facts", pk=pk)
+
+
+@login_required
+@require_POST
+def year_add(request: HttpRequest, pk: int) -> HttpResponse:
+    """Enter an earlier accounting year."""
+    organisation, form = _organisation(request, pk), YearForm(request.POST)
+    user: Any = request.user
+    if form.is_valid():
+        try:
+            year = years.year_add(organisation=organisation, by=user, at=timezone.now(), **form.cleaned_data)
+        except Refusal as refusal:
+            _complain(form, refusal)
+        else:
+            messages.success(request, f"The year to {year.ends_on:%-d %B %Y} is kept. Your size class is worked out anew.")
+            return redirect("organisations:facts", pk=pk)
+    return _page(request, organisation, year_form=form, status=422)
+
+
+@login_required
+@require_POST
+def year_remove(request: HttpRequest, pk: int, year: int) -> HttpResponse:
+    """Take an accounting year out."""
+    user: Any = request.user
+    years.year_remove(organisation=_organisation(request, pk), pk=year, by=user, at=timezone.now())
+    messages.success(request, "Taken out. That it was entered stays in the history.")
     return redirect("organisations:facts", pk=pk)
 
 
@@ -161,12 +193,15 @@ def _page(
     *,
     firm_form: Form | None = None,
     subsidy_form: Form | None = None,
+    year_form: Form | None = None,
     status: int = 200,
 ) -> HttpResponse:
     user: Any = request.user
     today = timezone.now().date()
     role = policies.org_role(user=user, organisation_id=organisation.pk)
     signed = declarations.in_force(organisation=organisation, today=today)
+    firms = list(organisation.related_firms.all())  # type: ignore[attr-defined]
+    by_name = related_of(organisation)
     page = Paginator(selectors.fact_history(organisation=organisation), PAGE).get_page(request.GET.get("page"))
     for change in page:
         change.label = LABELS.get(change.field, change.field)  # type: ignore[attr-defined]
@@ -176,13 +211,16 @@ def _page(
         {
             "organisation": organisation,
             "size": organisation.size,
-            "firms": list(organisation.related_firms.all()),  # type: ignore[attr-defined]
+            "firms": [(firm, counted(row, by_name), row.through) for firm, row in zip(firms, by_name, strict=True)],
+            "years": list(organisation.accounting_years.all()),  # type: ignore[attr-defined]
             "aid": aid_total(organisation=organisation, today=today),
             "declarations": [(text, signed.get(text.kind)) for text in declarations.texts().values()],
             "page": page,
             "is_owner": role == OrgRole.OWNER,
             "verifies": Role.OFFICER in user.role_set and role is None,
-            "firm_form": firm_form or RelatedFirmForm(),
+            "firm_form": firm_form or RelatedFirmForm(firms=firms),
+            "year_form": year_form or YearForm(),
+            "year_open": year_form is not None,
             "subsidy_form": subsidy_form or SubsidyForm(),
             "firm_open": firm_form is not None,
             "subsidy_open": subsidy_form is not None,

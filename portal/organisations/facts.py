@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, RestrictedError
 
 from portal.accounts.models import Role, User
 from portal.accounts.policies import check_role
@@ -60,6 +60,9 @@ def related_firm_add(
     direction: str = "holder",
     dominant: bool = False,
     public_body: bool = False,
+    exempt: bool = False,
+    through: int | None = None,
+    since: date | None = None,
     evidence: str = "",
     by: User,
     at: datetime,
@@ -67,8 +70,12 @@ def related_firm_add(
     """
     Name a linked or partner firm; the size class follows at once.
 
+    :param exempt: a university, an investor or a small town that controls nothing: up to half does not count
+    :param through: key of the firm it is related to, where that is not the enterprise itself
+    :param since: the day it became so; None for always
     :raises NotAllowed: unless the person owns the enterprise
-    :raises Malformed: a share that is no percentage, a firm named twice, more than forty
+    :raises Malformed: a share that is no percentage, a firm named twice, one that is not there to be related through
+    :raises Refusal: `too_many`, more than forty
     """
     policies.check_org_role(user=by, organisation=organisation, roles=OWNERS, what="name related firms")
     if not name.strip():
@@ -80,6 +87,13 @@ def related_firm_add(
     for field, value in (("headcount", headcount), ("turnover_eur", turnover_eur), ("balance_sheet_eur", balance_sheet_eur)):
         if value is not None and not 0 <= value < EUR_MAX:
             raise Malformed("Write a number that is not negative.", field=field)
+    if exempt and dominant:
+        raise Malformed("Whoever controls the other is not exempt.", field="exempt")
+    if since is not None and since > at.date():
+        raise Malformed("Name a day that has been.", field="since")
+    above = RelatedFirm.objects.filter(organisation=organisation, pk=through).first() if through is not None else None
+    if through is not None and above is None:
+        raise Malformed("Choose one of the firms that are named already.", field="through")
     if organisation.related_firms.count() >= RELATED_MAX:  # type: ignore[attr-defined]
         raise Refusal("too_many", f"{RELATED_MAX} firms are named already. Take one out first, or write to the officer.")
     try:
@@ -91,6 +105,9 @@ def related_firm_add(
                 share_percent=share_percent,
                 dominant=dominant,
                 public_body=public_body,
+                exempt=exempt,
+                through=above,
+                since=since,
                 headcount=headcount,
                 turnover_eur=turnover_eur,
                 balance_sheet_eur=balance_sheet_eur,
@@ -98,21 +115,34 @@ def related_firm_add(
             )
     except IntegrityError:
         raise Malformed(f"{name.strip()} is named already. Take it out first to enter it anew.", field="name") from None
-    after = {"related_firm": f"{firm.name}, {firm.share_percent:f} %, {firm.related.kind}"}
+    after = {"related_firm": _firm_words(firm)}
     _note(organisation, {}, after, evidence=evidence, by=by, at=at)
     return firm
 
 
 @transaction.atomic
 def related_firm_remove(*, organisation: Organisation, pk: int, evidence: str = "", by: User, at: datetime) -> None:
-    """Take a related firm out; that it was named stays in the history."""
+    """
+    Take a related firm out; that it was named stays in the history.
+
+    :raises Refusal: `firm_in_between` while other firms are related through it
+    """
     policies.check_org_role(user=by, organisation=organisation, roles=OWNERS, what="take out related firms")
     firm = RelatedFirm.objects.filter(organisation=organisation, pk=pk).first()
     if firm is None:
         return  # the second press of a double click
-    before = {"related_firm": f"{firm.name}, {firm.share_percent:f} %, {firm.related.kind}"}
-    firm.delete()
+    before = {"related_firm": _firm_words(firm)}
+    try:
+        with transaction.atomic():
+            firm.delete()
+    except RestrictedError:
+        raise Refusal("firm_in_between", f"Other firms are related through {firm.name}. Take those out first.") from None
     _note(organisation, before, {"related_firm": ""}, evidence=evidence, by=by, at=at)
+
+
+def _firm_words(firm: RelatedFirm) -> str:
+    through = f", through {firm.through}" if firm.through else ""
+    return f"{firm.name}, {firm.share_percent:f} %, {firm.related().kind}{through}"
 
 
 @transaction.atomic

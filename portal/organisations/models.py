@@ -7,7 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from .size_class import Related, SizeFinding, size_class
+from .size_class import Related, SizeFinding
+from .size_years import Year, size_over_years
 
 
 class LegalForm(models.TextChoices):
@@ -59,7 +60,9 @@ class Organisation(models.Model):
     headcount = models.PositiveIntegerField("people employed")
     turnover_eur = models.PositiveBigIntegerField("yearly turnover in EUR")
     balance_sheet_eur = models.PositiveBigIntegerField("balance sheet total in EUR", null=True, blank=True)
+    accounts_end_on = models.DateField("last day of that accounting year", null=True, blank=True)
     legal_form = models.CharField(max_length=24, choices=LegalForm.choices, blank=True)
+    region = models.CharField(max_length=6, blank=True, help_text="ISO 3166-2, below the country: DE-BY")
     sector = models.CharField(max_length=1, choices=SECTORS, blank=True, help_text="section of NACE")
     founded_on = models.DateField(null=True, blank=True)
     created_at = models.DateTimeField()
@@ -79,6 +82,11 @@ class Organisation(models.Model):
         return country.name if country else self.country
 
     @property
+    def region_name(self) -> str:
+        found = pycountry.subdivisions.get(code=self.region) if self.region else None
+        return found.name if found else self.region
+
+    @property
     def registry_words(self) -> str:
         """What is known about the registry number."""
         if self.registry_scheme:
@@ -87,13 +95,57 @@ class Organisation(models.Model):
 
     @property
     def size(self) -> SizeFinding:
-        """By its own figures and those of linked and partner firms; list pages prefetch `related_firms`."""
-        return size_class(
+        """By its figures over the years, linked and partner firms included; lists prefetch what SIZE_FROM names."""
+        return size_over_years(
+            years=[row.year for row in self.accounting_years.all()],  # type: ignore[attr-defined]
+            ends_on=self.accounts_end_on,
             headcount=self.headcount,
             turnover_eur=self.turnover_eur,
             balance_sheet_eur=self.balance_sheet_eur,
-            related=[firm.related for firm in self.related_firms.all()],  # type: ignore[attr-defined]
+            related=related_of(self),
         )
+
+
+# What the size class of many enterprises is worked out from.
+SIZE_FROM = ("related_firms", "accounting_years")
+
+
+def related_of(organisation: Organisation) -> list[Related]:
+    """Its linked and partner firms, each with the one it is related through."""
+    firms = list(organisation.related_firms.all())  # type: ignore[attr-defined]
+    names = {firm.pk: firm.name for firm in firms}
+    return [firm.related(through=names.get(firm.through_id or 0, "")) for firm in firms]
+
+
+class AccountingYear(models.Model):
+    """
+    An accounting year before the newest one. `group_…` are its figures with those of linked and partner firms, as they were
+    then: who was bought later does not change what a year came to.
+    """
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="accounting_years")
+    ends_on = models.DateField()
+    headcount = models.PositiveIntegerField()
+    turnover_eur = models.PositiveBigIntegerField()
+    balance_sheet_eur = models.PositiveBigIntegerField(null=True, blank=True)
+    group_headcount = models.PositiveIntegerField()
+    group_turnover_eur = models.PositiveBigIntegerField()
+    group_balance_sheet_eur = models.PositiveBigIntegerField(null=True, blank=True)
+    written_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-ends_on"]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "ends_on"], name="organisations_each_year_is_entered_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organisation}: {self.ends_on}"
+
+    @property
+    def year(self) -> Year:
+        """As the size class counts it."""
+        return Year(self.ends_on, self.group_headcount, self.group_turnover_eur, self.group_balance_sheet_eur)
 
 
 class OrgRole(models.TextChoices):
@@ -205,6 +257,16 @@ class RelatedFirm(models.Model):
     share_percent = models.DecimalField(max_digits=5, decimal_places=2)
     dominant = models.BooleanField(default=False)
     public_body = models.BooleanField(default=False)
+    exempt = models.BooleanField(default=False, help_text="a university, an investor or a small town that controls nothing")
+    through = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.RESTRICT,
+        related_name="further",
+        help_text="the related firm it is related to, where that is not the enterprise itself",
+    )
+    since = models.DateField(null=True, blank=True, help_text="none: it was always so")
     headcount = models.PositiveIntegerField()
     turnover_eur = models.PositiveBigIntegerField()
     balance_sheet_eur = models.PositiveBigIntegerField(null=True, blank=True)
@@ -222,8 +284,8 @@ class RelatedFirm(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def related(self) -> Related:
+    def related(self, *, through: str = "") -> Related:
+        """As the size class counts it."""
         return Related(
             name=self.name,
             share_percent=self.share_percent,
@@ -232,6 +294,9 @@ class RelatedFirm(models.Model):
             balance_sheet_eur=self.balance_sheet_eur,
             dominant=self.dominant,
             public_body=self.public_body and self.direction == "holder",
+            exempt=self.exempt and self.direction == "holder",
+            through=through,
+            since=self.since,
         )
 
 

@@ -7,12 +7,13 @@ from django.db.models import F, Q, QuerySet
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 
-from .models import FactChange, Membership, Organisation
+from .models import SIZE_FROM, FactChange, Membership, Organisation
 
 
 def organisation_list_for_user(*, user: User) -> QuerySet[Organisation]:
     """The enterprises a person belongs to."""
-    return Organisation.objects.filter(memberships__user=user, memberships__left_at__isnull=True).distinct().order_by("pk")
+    rows = Organisation.objects.filter(memberships__user=user, memberships__left_at__isnull=True)
+    return rows.prefetch_related(*SIZE_FROM).distinct().order_by("pk")
 
 
 def organisation_get_for_user(*, user: User, pk: int) -> Organisation:
@@ -24,7 +25,7 @@ def organisation_get_for_user(*, user: User, pk: int) -> Organisation:
     visible = Q(memberships__user=user, memberships__left_at__isnull=True)
     if Role.OFFICER in user.role_set:
         visible = Q()
-    organisation = Organisation.objects.filter(visible, pk=pk).distinct().first()
+    organisation = Organisation.objects.filter(visible, pk=pk).prefetch_related(*SIZE_FROM).distinct().first()
     if organisation is None:
         raise NotYours("enterprise")
     return organisation

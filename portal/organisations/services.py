@@ -19,7 +19,9 @@ from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from . import policies
 from .facts import changes_write
 from .models import SECTORS, Invitation, JoinRequest, LegalForm, Membership, Organisation, OrgRole
+from .regions import region_read
 from .registry_number import WrongNumber, registry_number_check
+from .years import year_keep
 
 INVITATION_DAYS = 14
 FACTS = (
@@ -29,7 +31,9 @@ FACTS = (
     "headcount",
     "turnover_eur",
     "balance_sheet_eur",
+    "accounts_end_on",
     "legal_form",
+    "region",
     "sector",
     "founded_on",
 )
@@ -48,6 +52,8 @@ def organisation_create(
     legal_form: str = "",
     sector: str = "",
     founded_on: date | None = None,
+    accounts_end_on: date | None = None,
+    region: str = "",
     evidence: str = "",
 ) -> Organisation:
     """
@@ -66,6 +72,8 @@ def organisation_create(
         legal_form=legal_form,
         sector=sector,
         founded_on=founded_on,
+        accounts_end_on=accounts_end_on,
+        region=region,
         today=at.date(),
     )
     try:
@@ -90,7 +98,8 @@ def organisation_update(
     *, organisation: Organisation, by: User, at: datetime, evidence: str = "", **changes: Any
 ) -> Organisation:
     """
-    Change an enterprise's facts; who changed what, and what proves it, is kept.
+    Change an enterprise's facts; who changed what, and what proves it, is kept. Figures of a newer accounting year leave those
+    of the year before among the earlier years.
 
     :raises NotAllowed: unless the person owns it
     """
@@ -103,6 +112,7 @@ def organisation_update(
         .exists()
     ):
         raise Refusal("organisation_exists", "Another enterprise here has this registry number.")
+    _year_turn(organisation, before, facts["accounts_end_on"], at=at)
     for name, value in facts.items():
         setattr(organisation, name, value)
     if before["registry_id"] != facts["registry_id"] or before["country"] != facts["country"]:
@@ -113,6 +123,21 @@ def organisation_update(
     changed = {name: [str(before[name]), str(facts[name])] for name in FACTS if before[name] != facts[name]}
     audit.event_record(kind="organisation.changed", actor=by, about=f"organisation:{organisation.pk}", at=at, changed=changed)
     return organisation
+
+
+def _year_turn(organisation: Organisation, before: dict[str, Any], newest: date | None, *, at: datetime) -> None:
+    """When accounts of a newer year take the place of others, keep those."""
+    ended = before["accounts_end_on"]
+    if ended is None or newest is None or newest <= ended or organisation.accounting_years.filter(ends_on=ended).exists():  # type: ignore[attr-defined]
+        return
+    year_keep(
+        organisation=organisation,
+        ends_on=ended,
+        headcount=before["headcount"],
+        turnover_eur=before["turnover_eur"],
+        balance_sheet_eur=before["balance_sheet_eur"],
+        at=at,
+    )
 
 
 def _facts_check(
@@ -126,6 +151,8 @@ def _facts_check(
     legal_form: str,
     sector: str,
     founded_on: date | None,
+    accounts_end_on: date | None,
+    region: str,
     today: date,
 ) -> dict[str, Any]:
     country = country.strip().upper()
@@ -144,6 +171,8 @@ def _facts_check(
         raise Malformed(f"{sector!r} is no sector; write a letter from A to T.", field="sector")
     if founded_on is not None and founded_on > today:
         raise Malformed("An enterprise was founded on a day that has been.", field="founded_on")
+    if accounts_end_on is not None and accounts_end_on > today:
+        raise Malformed("Write the last day of an accounting year that is over.", field="accounts_end_on")
     try:
         finding = registry_number_check(country=country, number=registry_id)
     except WrongNumber as wrong:
@@ -159,6 +188,8 @@ def _facts_check(
         "legal_form": legal_form,
         "sector": sector,
         "founded_on": founded_on,
+        "accounts_end_on": accounts_end_on,
+        "region": region_read(country, region),
     }
 
 

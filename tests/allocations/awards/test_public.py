@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from allocations.applications.models import Application
 from allocations.awards import automatic, services
-from allocations.awards.figures import SMALL, figures, told_kinds
+from allocations.awards.figures import SMALL, Kinds, Row, figures, region_cells, told_kinds
 from tests.support.programme import Programme
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -130,3 +130,26 @@ def test_nothing_public_asks_more_than_ten_questions(programme: Programme, djang
     ):
         with django_assert_max_num_queries(10):
             assert public(path).status_code == 200
+
+
+@given(
+    counts=st.dictionaries(
+        st.tuples(st.sampled_from(["DE", "FR", "KE"]), st.sampled_from(["north", "south", "west"])), st.integers(1, 12)
+    )
+)
+def test_no_hidden_region_can_be_found_from_its_countrys_figures(counts: dict[tuple[str, str], int]) -> None:
+    kinds = {number: Kinds(country, "small", "x", f"{country} {name}") for number, (country, name) in enumerate(counts)}
+    rows = [Row(1, "awarded", None, None, number) for number, count in enumerate(counts.values()) for _ in range(count)]
+    by_country: dict[str, int] = {}
+    for (country, _), count in counts.items():
+        by_country[country] = by_country.get(country, 0) + count
+    told, cells = told_kinds(by_country), {cell.kind: cell.decided for cell in region_cells(rows, kinds)}
+    assert set(cells) == {kind.region for kind in kinds.values()}
+    for country, total in by_country.items():
+        shown = [cells[f"{of} {name}"] for of, name in counts if of == country]
+        if country not in told:
+            assert set(shown) == {None}
+            continue
+        hidden = total - sum(count for count in shown if count is not None)
+        assert all(count is None or count >= SMALL for count in shown)
+        assert hidden == 0 or hidden >= SMALL or shown.count(None) == len(shown)
