@@ -17,7 +17,7 @@ from portal.core.errors import Malformed, Refusal
 from . import letters, policies
 from .clock import working_day_after, working_days_between
 from .drafts import check_no_report_overdue, draft_problems
-from .dryrun import facts_kept
+from .facts_kept import facts_kept
 from .files import files_content
 from .models import Application, Snapshot
 from .ready import check_filled_in

@@ -1,12 +1,11 @@
 from django.urls import path
 
-from . import dryrun_views, extras_views, messages, views
+from . import extras_views, messages, views
 
 app_name = "applications"
 urlpatterns = [
     path("applications/", views.application_list, name="list"),
     path("apply/<slug:slug>/", views.new, name="new"),
-    path("calls/<slug:slug>/edit/dry-run/", dryrun_views.dry_run_page, name="dry_run"),
     path("applications/<str:code>/", views.detail, name="detail"),
     path("applications/<str:code>/edit/<int:step>/", views.edit, name="edit"),
     path("applications/<str:code>/edit/<int:step>/save/", views.autosave, name="autosave"),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import panel_views, public_views, rest_views, views, wish_views
+from . import dryrun_views, panel_views, public_views, rest_views, views, wish_views
 
 app_name = "awards"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("queue/panel/<slug:slug>/lot/", panel_views.panel_lot, name="panel_lot"),
     path("queue/panel/<slug:slug>/reciprocal/", panel_views.panel_reciprocal, name="panel_reciprocal"),
     path("applications/<str:code>/rest/", rest_views.grant, name="rest"),
+    path("calls/<slug:slug>/edit/dry-run/", dryrun_views.dry_run_page, name="dry_run"),
+    path("calls/<slug:slug>/edit/dry-run.csv", dryrun_views.dry_run_file, name="dry_run_file"),
     path("allocations/<str:code>/ask/<slug:kind>/", wish_views.ask, name="wish"),
     path("applications/<str:code>/take-back/", panel_views.take_back, name="take_back"),
     path("applications/<str:code>/decide/", views.decide, name="decide"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from statistics import mean
 from typing import Any
 
 from allocations.calls.document import Review, Tier
-from allocations.calls.findings import Finding, finding
+from allocations.calls.findings import Finding, finding, plain
 
-from .scoring import average
+from .scoring import average_exact
 
 
 def threshold_findings(rules: Review, handed: Sequence[Mapping[str, Any]]) -> list[Finding]:
@@ -25,14 +27,21 @@ def threshold_findings(rules: Review, handed: Sequence[Mapping[str, Any]]) -> li
     for criterion in rules.criteria:
         scores = [entry[criterion.key]["score"] for entry in handed if criterion.key in entry]
         if criterion.threshold is not None and scores:
-            passes = mean(scores) >= criterion.threshold
-            words = f"{criterion.title} was scored {mean(scores):.1f} on average"
-            found.append(finding("threshold", passes, words, f"at least {criterion.threshold} in {criterion.title}"))
-    whole = average(rules.criteria, handed)
+            score = mean([Fraction(score) for score in scores])
+            words = f"{criterion.title} was scored {_down(score, criterion.threshold)} on average"
+            wanted = f"at least {plain(criterion.threshold)} in {criterion.title}"
+            found.append(finding("threshold", score >= Fraction(criterion.threshold), words, wanted))
+    whole = average_exact(rules.criteria, handed)
     if rules.percent_min is not None and whole is not None:
-        words = f"the reviews come to {whole:.0f} of 100"
+        words = f"the reviews come to {_down(whole)} of 100"
         found.append(finding("percent_min", whole >= rules.percent_min, words, f"at least {rules.percent_min} of 100"))
     return found
+
+
+def _down(number: Fraction, limit: Decimal = Decimal(0)) -> str:
+    """A number as people read it, rounded down, never less exactly than its limit: what reads as the limit has reached it."""
+    places = max(1, -int(limit.normalize().as_tuple().exponent))
+    return plain(Decimal(number.numerator * 10**places // number.denominator).scaleb(-places))
 
 
 def tier_of(rules: Review, percent: float | None) -> Tier | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from statistics import mean
 from typing import Any
 
@@ -38,11 +39,17 @@ def scores_check(criteria: Sequence[Criterion], scores: Mapping[str, Any]) -> di
 
 def total(criteria: Sequence[Criterion], scores: Mapping[str, Any]) -> float | None:
     """The weighted score as a percentage of the most there is, None while any score is missing."""
+    found = total_exact(criteria, scores)
+    return None if found is None else float(found)
+
+
+def total_exact(criteria: Sequence[Criterion], scores: Mapping[str, Any]) -> Fraction | None:
+    """The same to the last digit, for holding against limits: 60 is 60, whatever thirds it was added up from."""
     weights = sum(c.weight for c in criteria)
     parts = [(c, int(scores[c.key]["score"])) for c in criteria if (scores.get(c.key) or {}).get("score") is not None]
     if not weights or len(parts) < len(criteria):
         return None
-    return 100 * sum(c.weight * score / c.score_max for c, score in parts) / weights
+    return 100 * sum((Fraction(c.weight * score, c.score_max) for c, score in parts), Fraction(0)) / weights
 
 
 def divergent(criteria: Sequence[Criterion], reviews: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -57,7 +64,13 @@ def divergent(criteria: Sequence[Criterion], reviews: Sequence[Mapping[str, Any]
 
 def average(criteria: Sequence[Criterion], reviews: Sequence[Mapping[str, Any]]) -> float | None:
     """The mean of the reviews' totals."""
-    totals = [found for scores in reviews if (found := total(criteria, scores)) is not None]
+    found = average_exact(criteria, reviews)
+    return None if found is None else float(found)
+
+
+def average_exact(criteria: Sequence[Criterion], reviews: Sequence[Mapping[str, Any]]) -> Fraction | None:
+    """The same to the last digit."""
+    totals = [found for scores in reviews if (found := total_exact(criteria, scores)) is not None]
     return mean(totals) if totals else None
 
 

@@ -196,31 +196,6 @@ def test_discarding_keeps_the_rules_in_force(programme: Programme) -> None:
     assert not Call.objects.filter(slug="begun").exists()
 
 
-# --- dry run ------------------------------------------------------------------------------------------------------------
-def test_a_dry_run_names_those_who_would_be_decided_differently_and_writes_nothing(programme: Programme) -> None:
-    small = programme.sent("starter", credits=10)
-    large = programme.sent("starter", by=programme.rival, credits=40)
-    client = browser(programme.officer)
-    unchanged = client.get("/calls/starter/edit/dry-run/").content.decode()
-    assert "Nobody: every application would go the same way." in unchanged
-    draft = editing.draft_of(call=programme.starter, by=programme.officer, at=programme.now)
-    changes = {"automatic": {**draft.document["automatic"], "credits_max": "20"}}
-    country = {"kind": "country", "any_of": ["DK"], "why": "Only there."}
-    changes["eligibility"] = [*draft.document["eligibility"], country]
-    CallDraft.objects.filter(pk=draft.pk).update(document={**draft.document, **changes})
-    # What is known of the enterprise today does not matter: the facts were kept when it was sent.
-    programme.firm.country = "DK"
-    programme.firm.save()
-    before = CallVersion.objects.count()
-    page = client.get("/calls/starter/edit/dry-run/").content.decode()
-    assert "2 of 2" in page
-    assert small.code in page
-    assert "could not be sent" in page
-    assert large.code in page
-    assert "decided by people" in page
-    assert (CallVersion.objects.count(), Call.objects.get(slug="starter").current) == (before, programme.starter.current)
-
-
 def test_the_editor_asks_a_constant_number_of_questions(programme: Programme, django_assert_max_num_queries: Any) -> None:
     client = browser(programme.officer)
     for path in ("/calls/edit/", "/calls/build/edit/", "/calls/build/edit/preview/", "/calls/build/versions/"):
