@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import File, Query, Router, Schema, Status
@@ -174,8 +175,9 @@ def screening(request: HttpRequest, code: str, body: ScreeningIn) -> dict[str, A
     """Answer questions of the AI Act screening in their order; answers which question is open, or what came out."""
     user, now = caller(request), timezone.now()
     application = selectors.application_get_for_user(user=user, code=code)
-    for key, answer in body.answers.items():
-        screenings.answer_give(application=application, key=key, answer=answer, by=user, at=now)
+    with transaction.atomic():  # one that is refused leaves none of them kept
+        for key, answer in body.answers.items():
+            screenings.answer_give(application=application, key=key, answer=answer, by=user, at=now)
     found = screenings.current_walk(application)
     return {
         "questionnaire": screenings.CURRENT,

@@ -78,7 +78,7 @@ def rules_on_application(_: HttpRequest, *, application: Application) -> tuple[s
     if application.state not in OPEN or application.requested_credits is None:
         return None
     rules, now = application.version.rules, timezone.now()
-    facts = selectors.facts_of(organisation=application.organisation, today=now.date(), without=application)
+    facts = selectors.facts_for_conditions(application=application, today=now.date())
     found = conditions(rules, facts=facts, answers=application.answers, asked=application.requested)
     amount = application.requested_credits
     reasons = [one.reason for one in found.values()]

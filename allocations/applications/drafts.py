@@ -27,7 +27,7 @@ from .files import files_missing
 from .merging import Marks, mark, own_changes
 from .models import Application
 from .screenings import screening_missing
-from .selectors import eligibility_of, facts_of
+from .selectors import eligibility_of, facts_for_conditions
 
 FIRST_NUMBER = 1000
 TRIES = 5
@@ -187,7 +187,7 @@ def draft_problems(application: Application, *, facts: Facts | None = None) -> d
 
 def facts_of_draft(application: Application) -> Facts:
     """The facts its rules look at, today."""
-    return facts_of(organisation=application.organisation, today=timezone.now().date(), without=application)
+    return facts_for_conditions(application=application, today=timezone.now().date())
 
 
 @transaction.atomic

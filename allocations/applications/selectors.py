@@ -99,6 +99,19 @@ def facts_of(*, organisation: Organisation, today: date, without: Application | 
     )
 
 
+def facts_for_conditions(*, application: Application, today: date) -> Facts:
+    """What rules over the application itself look at: size, legal form, and the aid received over the years its call counts."""
+    organisation, aid = application.organisation, application.version.rules.aid
+    received = aid_total(organisation=organisation, today=today, **({"years": aid.years} if aid else {})).total_eur
+    return Facts(
+        today=today,
+        country=organisation.country,
+        size=organisation.size.size,
+        legal_form=organisation.legal_form or None,
+        subsidies_eur=received,
+    )
+
+
 def eligibility_of(*, call: Call, organisation: Organisation, today: date, without: Application | None = None) -> Eligibility:
     """Whether the enterprise may apply to the call, with every reason."""
     facts = facts_of(organisation=organisation, today=today, without=without)

@@ -21,7 +21,7 @@ from .facts_kept import facts_kept
 from .files import files_content
 from .models import Application, Snapshot
 from .ready import check_filled_in
-from .selectors import eligibility_of, facts_of
+from .selectors import eligibility_of, facts_for_conditions, facts_of
 from .states import Actor, S, check_transition
 
 ANSWER_DAYS = 30  # a returned application waits so long for its applicant
@@ -63,7 +63,7 @@ def application_submit(*, application: Application, by: User, at: datetime) -> N
         check_no_report_overdue(call=application.call, organisation=application.organisation, at=at)
         _check_eligible(application, at)
     facts = facts_of(organisation=application.organisation, today=at.date(), without=application)
-    if problems := draft_problems(application, facts=facts):
+    if problems := draft_problems(application, facts=facts_for_conditions(application=application, today=at.date())):
         raise _incomplete(problems)
     if first:
         calls.submission_count(call=application.call, at=at)

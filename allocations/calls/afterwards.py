@@ -121,10 +121,15 @@ def release_parts(release: d.Release | None, amount: int) -> tuple[Part, Part]:
     if release is None:
         return Part(amount, "All of it is granted at once."), Part(0, "")
     first = -(-amount * release.at_award_percent // 100)
+    if first == amount:
+        return Part(amount, "All of it is granted at once: the smallest unit has no parts."), Part(0, "")
     words = f"{release.at_award_percent} % of {credits_text(amount)} credits"
     return (
         Part(first, f"{words} are granted at once."),
-        Part(amount - first, f"The other {credits_text(amount - first)} follow when an officer accepts your progress report."),
+        Part(
+            amount - first,
+            f"The other {credits_text(amount - first)} credits follow when an officer accepts your progress report.",
+        ),
     )
 
 
