@@ -9,11 +9,13 @@ from ninja import Query, Router
 from portal.api.paging import PageAsk, page
 from portal.api.root import caller
 
-from . import selectors
+from . import selectors, staff_api
 from .answers import form_schema
 from .models import Call
 
 router = Router(tags=["calls"])
+# One address, one router: beside the list stands what begins a call.
+router.post("/calls", response={201: dict[str, Any]}, tags=["calls: programme staff"])(staff_api.call_begin)
 
 
 @router.get("/calls")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,11 @@ from .models import Call, CallDraft, CallVersion
 from .places import Place, content_at, content_put
 from .services import document_read, version_add
 
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SLUG_MAX = 60
+TAKEN = ("check", "edit", "estimate", "new")  # addresses of pages beside the calls' own
+# What is wrong in the kind of a value, not in what it says: no form could show it.
+KIND_ERRORS = ("extra_forbidden", "union_tag_invalid", "union_tag_not_found", "model_attributes_type")
 # What may still change while a call takes applications: words, never who may apply, how much, or who decides.
 WORDS_ONLY = ("summary", "description", "sources")
 LEAF_MAX = 400
@@ -49,9 +55,14 @@ def call_begin(*, slug: str, document: dict[str, Any], by: User, at: datetime) -
     Begin a call that is not published: it has a working copy and no version yet.
 
     :raises NotAllowed: not an officer
+    :raises Malformed: a short name that cannot be one
     :raises Refusal: `call_exists`
     """
     check_role(by, Role.OFFICER)
+    if not SLUG.fullmatch(slug) or len(slug) > SLUG_MAX or slug in TAKEN:
+        raise Malformed(
+            "A short name is small letters and numbers with hyphens between them, for example build-2027.", field="slug"
+        )
     call, made = Call.objects.get_or_create(slug=slug, defaults={"created_at": at})
     if not made:
         raise Refusal("call_exists", f"There is a call {slug} already. Take another short name.", field="slug")
@@ -108,6 +119,41 @@ def draft_put(
             "another tab and put both together.",
         )
     draft.document, draft.revision = document, revision + 1
+
+
+@transaction.atomic
+def draft_write(*, draft: CallDraft, document: dict[str, Any], revision: int, by: User, at: datetime) -> None:
+    """
+    Write the whole working copy.
+
+    :param revision: the copy the writer had before them
+    :raises Malformed: something in it is of another kind than a call has there
+    :raises Refusal: `changed_meanwhile`; nothing was written
+    """
+    check_role(by, Role.OFFICER)
+    check_shape(document)
+    whole = _plain(document)
+    if whole == draft.document:
+        return
+    rows = CallDraft.objects.filter(pk=draft.pk, revision=revision)
+    if not rows.update(document=whole, revision=revision + 1, changed_at=at, changed_by=by):
+        raise Refusal("changed_meanwhile", "Somebody else changed this call meanwhile. Read the working copy again.")
+    draft.document, draft.revision = whole, revision + 1
+
+
+def check_shape(document: dict[str, Any]) -> None:
+    """
+    Let a document pass that may be unfinished or wrong, but whose parts are of the kinds a call has there.
+
+    :raises Malformed: naming the first that is not
+    """
+    try:
+        CallDocument.model_validate(document)
+    except ValidationError as wrong:
+        for row in wrong.errors():
+            if row["type"].endswith("_type") or row["type"] in KIND_ERRORS:
+                path = _path(row["loc"])
+                raise Malformed(f"{path}: {_cause(row['msg'])}", field=path, code="call_malformed") from None
 
 
 @transaction.atomic

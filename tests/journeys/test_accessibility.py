@@ -109,7 +109,7 @@ VISITS: dict[str, dict[str, str]] = {
         "calls:item": "/calls/build/edit/part/form/0/",
         "calls:part": "/calls/build/edit/part/about/",
         "calls:preview": "/calls/build/edit/preview/",
-        "applications:dry_run": "/calls/build/edit/dry-run/",
+        "awards:dry_run": "/calls/build/edit/dry-run/",
     },
     "reviewer-a": {
         "home of a reviewer": "/",
@@ -150,6 +150,7 @@ NO_PAGES = {
         "awards:awards_json",
         "awards:calendar_feed",
         "awards:calls_json",
+        "awards:dry_run_file",
         "awards:figures_json",
         "awards:letter_pdf",
         "awards:subsidy_pdf",

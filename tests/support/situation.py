@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from allocations.applications.models import Application, AttachedFile
@@ -30,7 +30,7 @@ from portal.api.tokens import token_create
 from portal.core.ids import cluster_id_new
 from portal.core.quantities import MICRO
 from portal.objects.door import store
-from portal.organisations import facts
+from portal.organisations import facts, years
 from portal.organisations import services as organisations
 from portal.organisations.models import FactChange, OrgRole
 from tests.support import portal
@@ -136,10 +136,13 @@ class Situation:
         told = {"granted_on": self.now.date(), "amount_eur": 5, "granted_by": "City"}
         facts.related_firm_add(organisation=firm, **by, **related)
         facts.subsidy_add(organisation=firm, **by, **told)
+        organisations.organisation_update(organisation=firm, **by, accounts_end_on=date(2025, 12, 31))
+        year = years.year_add(organisation=firm, ends_on=date(2024, 12, 31), headcount=1, turnover_eur=1, **by)
         url = organisations.invitation_create(organisation=firm, email="a@b.example", role=OrgRole.MEMBER, **by)
         ids = {
             "pk": firm.pk,
             "firm": firm.related_firms.get().pk,
+            "year": year.pk,
             "subsidy": firm.subsidies.get().pk,
             "change": FactChange.objects.filter(organisation=firm).latest("pk").pk,
             "user_pk": p.colleague.pk,

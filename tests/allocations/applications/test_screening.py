@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,8 @@ from allocations.applications import screenings, services
 from allocations.applications.models import Application, Screening
 from allocations.applications.screening.questionnaire import Questionnaire, dates_of, questionnaire, walk
 from allocations.calls import services as calls
+from portal.accounts.models import User
+from portal.api.tokens import token_create
 from portal.core.errors import Malformed, NotAllowed, Refusal
 from tests.support.programme import Programme, document
 
@@ -141,3 +144,32 @@ def test_the_questions_come_one_by_one_on_a_page(programme: Programme, draft: Ap
     assert "Outside the Union" in client.get(f"/applications/{draft.code}/check/").content.decode()
     client.post(at, {"restart": "1"})
     assert "Is what you build an AI system" in client.get(at).content.decode()
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_programs_answer_it_in_one_call_and_what_is_wrong_keeps_none_of_it(programme: Programme, draft: Application) -> None:
+    def post(user: User, answers: Any) -> tuple[int, Any]:
+        token = token_create(user=user, name="t", at=programme.now)
+        answer = Client(headers={"host": settings.PORTAL_HOST}).post(
+            f"/api/v1/applications/{draft.code}/screening",
+            json.dumps({"answers": answers}),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        return answer.status_code, answer.json()
+
+    status, found = post(programme.founder, {})
+    assert (status, found["asks"]["key"], found["outcome"]) == (200, "ai_system", None)
+    for person, refusal in ((programme.colleague, 403), (programme.rival, 404), (programme.operator, 404)):
+        assert post(person, {"ai_system": "no"})[0] == refusal
+    for wrong, code in (
+        ({"ai_system": "yes", "narrow": "yes"}, "not_asked"),
+        ({"ai_system": "yes", "in_union": "perhaps"}, "malformed"),
+    ):
+        assert post(programme.founder, wrong)[1]["code"] == code
+    assert post(programme.founder, ["ai_system"])[0] == 422
+    assert not Screening.objects.filter(application=draft).exists()
+    status, found = post(programme.founder, {"ai_system": "no"})
+    assert (status, found["asks"], bool(found["outcome"]), bool(found["reasons"])) == (200, None, True, True)
+    services.application_submit(application=draft, by=programme.founder, at=programme.now)
+    assert post(programme.founder, {"ai_system": "yes"})[1]["code"] == "not_editable"

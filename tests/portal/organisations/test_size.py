@@ -236,7 +236,7 @@ def test_firms_are_named_through_others_and_those_in_between_stay(mine: Organisa
 @pytest.mark.django_db(databases="__all__")
 def test_a_region_is_one_of_the_countrys(mine: Organisation, owner: User, now: datetime) -> None:
     assert (mine.region, mine.region_name) == ("DE-BY", "Bayern")
-    for given, code in (("de-he", "DE-HE"), ("HE", "DE-HE"), ("", "")):
+    for given, code in (("de-he", "DE-HE"), ("HE", "DE-HE"), ("Bay", "DE-BY"), ("", "")):
         assert services.organisation_update(organisation=mine, by=owner, at=now, region=given).region == code
     with pytest.raises(Malformed, match=r"no region of DE. Write a code or a name, for example"):
         services.organisation_update(organisation=mine, by=owner, at=now, region="Nairobi")
