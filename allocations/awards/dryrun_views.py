@@ -19,9 +19,9 @@ from allocations.calls import editing
 from allocations.calls.document import CallDocument
 from allocations.calls.models import Call
 from allocations.calls.selectors import call_get_for_staff
+from portal.core.words import cell_plain
 
 from .dryrun import WORDS, Replay, dry_run
-from .register import cell_plain
 
 SHOWN = 200
 COLUMNS = ("application", "title", "enterprise", "before", "why_before", "after", "why_after", "facts_of_today")

@@ -77,11 +77,10 @@ def register_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """The register as a table, line by line; cells that a spreadsheet would compute are made plain text."""
     for row in (dict(zip(COLUMNS, COLUMNS, strict=True)), *rows):
         out = io.StringIO()
-        csv.writer(out).writerow([cell_plain(row[column]) for column in COLUMNS])
+        csv.writer(out).writerow([_cell(row[column]) for column in COLUMNS])
         yield out.getvalue()
 
 
-def cell_plain(value: Any) -> str:
-    """A cell that no spreadsheet computes."""
+def _cell(value: Any) -> str:
     text = " ".join(value) if isinstance(value, list) else "" if value is None else str(value)
     return cell_plain(text)

@@ -86,6 +86,8 @@ def year_add(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             year = years.year_add(organisation=organisation, by=user, at=timezone.now(), **form.cleaned_data)
+        except (NotAllowed, NotYours):
+            raise
         except Refusal as refusal:
             _complain(form, refusal)
         else:
