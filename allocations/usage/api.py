@@ -51,6 +51,7 @@ def _row(record: UsageRecord) -> dict[str, Any]:
         "id": record.pk,
         "source": record.source,
         "record_id": record.record_id,
+        "accounting": record.accounting,
         "launch": record.launch,
         "kind": record.kind,
         "user": record.user.email,

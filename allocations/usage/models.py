@@ -21,6 +21,7 @@ class UsageRecord(models.Model):
 
     source = models.CharField(max_length=20, choices=[(s, s) for s in Source])
     record_id = models.CharField(max_length=100)
+    accounting = models.CharField(max_length=100, blank=True, help_text="the scheduler's own record: cluster/job/submit time")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
     allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, related_name="usage")

@@ -22,6 +22,7 @@ class Used:
     Who used what. `size` is that of one process; times are by the site's clock.
 
     :param record_id: unique within the source
+    :param accounting: which record of the scheduler's accounting says so, where one does
     """
 
     record_id: str
@@ -37,6 +38,7 @@ class Used:
     unit_seconds: int
     overrun_seconds: int
     rate_per_hour: int
+    accounting: str = ""
 
 
 def usage_write(
@@ -62,6 +64,7 @@ def usage_write(
         source=used.source,
         record_id=used.record_id,
         defaults={
+            "accounting": used.accounting,
             "user": used.user,
             "organisation_id": used.allocation.organisation_id,
             "allocation": used.allocation,

@@ -51,6 +51,12 @@ def unit_seconds(cluster: Cluster, *, until: float | None = None) -> Counted:
     return Counted(total, overrun)
 
 
+def source_of(cluster: Cluster) -> Source:
+    """Who says what the cluster used: the weakest source of any of its processes; a journal while there is none."""
+    sources = {Source(source) for source in cluster.processes.values_list("source", flat=True)}
+    return max(sources, key=lambda source: source.rank, default=Source.JOURNAL)
+
+
 def _seconds_paid_by(amount: int, cluster: Cluster) -> int:
     """The most unit-seconds an amount pays for."""
     return amount * 3600 // cluster.rate_per_hour if cluster.rate_per_hour else 0
@@ -228,7 +234,7 @@ def _record(
     session = cluster.session
     used = Used(
         record_id=record_id,
-        source=Source.JOURNAL,
+        source=source_of(cluster),
         kind="cluster",
         user=session.user,
         allocation=session.allocation,

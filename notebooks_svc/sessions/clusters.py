@@ -13,6 +13,7 @@ from allocations.catalogue.models import Site
 from allocations.ledger import services as ledger
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.selectors import balance
+from allocations.usage.sources import Source
 from notebooks_svc.wire import Look, LookItem
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -22,11 +23,12 @@ from portal.core.ids import cluster_id_new
 from portal.core.quantities import charge, credits_text
 
 from . import policies
-from .cluster_books import cluster_recount, cluster_roll, cluster_settle
+from .cluster_books import cluster_recount, cluster_roll, cluster_settle, source_of
 from .doors.agent import AgentUnreachable, agent_door
 from .doors.gateway import GatewayUnreachable, gateway_door
 from .models import Cluster, ClusterProcess, ClusterState, Session
 from .services import clusters_stop_with, note_add
+from .settling import SOURCE_WORDS
 from .states import S, Target
 
 log = logging.getLogger(__name__)
@@ -283,14 +285,15 @@ def _late_reports(by_parent: dict[str, list[LookItem]], *, at: datetime) -> None
     gone = {pk: [i for i in by_parent[pk] if i.state == "gone" and i.ended is not None] for pk in ended}
     for pk in _processes_write(sorted(ended), gone):
         try:
-            cluster_recount(cluster=ended[pk], reason="corrected by the site's journal", at=at)
+            cluster_recount(cluster=ended[pk], reason=f"corrected by the {SOURCE_WORDS[source_of(ended[pk])]}", at=at)
         except Exception:
             log.exception("a late report could not be applied to cluster %s", pk)
 
 
 def _processes_write(clusters: list[str], by_parent: dict[str, list[LookItem]]) -> set[str]:
     """
-    Keep what is new of schedulers and workers: one read and at most two writes, however many there are.
+    Keep what is new of schedulers and workers: one read and at most two writes, however many there are. Of one that has ended
+    a weaker source than the one that was believed is not news.
 
     :return: the clusters of which something was new
     """
@@ -300,8 +303,19 @@ def _processes_write(clusters: list[str], by_parent: dict[str, list[LookItem]]) 
         for item in by_parent.get(cluster, []):
             if item.state == "unknown":
                 continue
-            facts = {"ready_at": item.ready_at, "ended": item.ended, "reason": item.reason[:80]}
+            facts = {
+                "ready_at": item.ready_at,
+                "ended": item.ended,
+                "reason": item.reason[:80],
+                "source": item.source,
+                "record": item.record,
+            }
             process = known.get(item.id)
+            if process is not None:
+                if process.ended is not None and Source(item.source).rank > Source(process.source).rank:
+                    continue
+                if item.ready_at is None:
+                    facts["ready_at"] = process.ready_at  # accounting knows no "ready": what the site saw stands
             if process is None:
                 made.append(ClusterProcess(cluster_id=cluster, name=item.id, kind=item.kind, **facts))
             elif any(getattr(process, name) != value for name, value in facts.items()):
@@ -309,7 +323,7 @@ def _processes_write(clusters: list[str], by_parent: dict[str, list[LookItem]]) 
                     setattr(process, name, value)
                 changed.append(process)
     ClusterProcess.objects.bulk_create(made, ignore_conflicts=True)
-    ClusterProcess.objects.bulk_update(changed, ["ready_at", "ended", "reason"], batch_size=200)
+    ClusterProcess.objects.bulk_update(changed, ["ready_at", "ended", "reason", "source", "record"], batch_size=200)
     return {process.cluster_id for process in [*made, *changed]}
 
 

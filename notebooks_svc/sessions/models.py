@@ -9,6 +9,7 @@ from django.db.models import Q
 from allocations.catalogue.models import Profile, Resource, Site
 from allocations.catalogue.rates import Size
 from allocations.projects.models import Allocation
+from allocations.usage.sources import Source
 from portal.web.badges import Badge
 
 from .states import BADGES, OPEN, S, Target
@@ -198,7 +199,11 @@ class Cluster(models.Model):
 
 
 class ClusterProcess(models.Model):
-    """A scheduler or worker as its journal had it at the last look. Times by the site's clock, seconds since the epoch."""
+    """
+    A scheduler or worker as the site had it at the last look. Times by the site's clock, seconds since the epoch.
+
+    `source` says whether that is the batch scheduler's accounting, and then `record` which record; otherwise a journal.
+    """
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="processes")
     name = models.CharField(max_length=80, unique=True)
@@ -206,6 +211,8 @@ class ClusterProcess(models.Model):
     ready_at = models.FloatField(null=True)
     ended = models.FloatField(null=True)
     reason = models.CharField(max_length=80, blank=True)
+    source = models.CharField(max_length=20, default=Source.JOURNAL.value)
+    record = models.CharField(max_length=100, blank=True)
 
     def __str__(self) -> str:
         return self.name

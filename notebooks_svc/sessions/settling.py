@@ -45,7 +45,7 @@ def session_settle(*, session: Session, item: LookItem, source: Source, at: date
         charged = holds_settle(
             _bought(session), seconds=counted.seconds, bill=bill_of(session), reason=_why(session, counted), at=at
         )
-        used = _used(session, evidence, counted, source=source, record_id=session.pk, at=at)
+        used = _used(session, evidence, counted, source=source, record_id=session.pk, accounting=item.record, at=at)
         usage_write(used, charged=charged, at=at, reason=counted.free_reason)
         deadline = session.deadline.timestamp() if session.deadline else _deadline_of(session, evidence.ready_at)
         _over(session, item, charged, source=source, ready_at=evidence.ready_at, deadline=deadline, at=at)
@@ -70,7 +70,7 @@ def session_correct(*, session: Session, item: LookItem, at: datetime) -> int:
         changes = {"evidence": session.evidence, "ended_at": _moment(item.ended)}
         Session.objects.filter(pk=session.pk).update(**changes)
         reason = f"corrected by the {SOURCE_WORDS[source]}"
-        return _recount(session, _evidence(session, item), source, reason=reason, by=BY_RULE, at=at)
+        return _recount(session, _evidence(session, item), source, reason=reason, by=BY_RULE, accounting=item.record, at=at)
 
 
 def session_recount(*, session: Session, reason: str, by: str, at: datetime) -> int:
@@ -90,7 +90,9 @@ def session_recount(*, session: Session, reason: str, by: str, at: datetime) -> 
         return _recount(session, evidence, source, reason=reason, by=by, at=at)
 
 
-def _recount(session: Session, evidence: Evidence, source: Source, *, reason: str, by: str, at: datetime) -> int:
+def _recount(
+    session: Session, evidence: Evidence, source: Source, *, reason: str, by: str, at: datetime, accounting: str = ""
+) -> int:
     before = recorded(launch=session.pk, kind="session")
     if before is None:
         return 0
@@ -104,7 +106,8 @@ def _recount(session: Session, evidence: Evidence, source: Source, *, reason: st
     parts = [(one.hold, part) for one, part, _ in shares(_bought(session), counted.seconds, rate_per_hour=bill.rate_per_hour)]
     difference = holds_correct(parts, bill=bill, reason=words, number=number, by=by, at=at)
     record_id = f"{session.pk}:correction-{number}"
-    used = _used(session, evidence, Counted(more, beyond), source=source, record_id=record_id, at=at)
+    kept = accounting or before.latest.accounting
+    used = _used(session, evidence, Counted(more, beyond), source=source, record_id=record_id, accounting=kept, at=at)
     usage_write(used, charged=difference, at=at, corrects=before.latest, reason=words[:300])
     what = f"{credits_text(abs(difference))} credits {'charged' if difference > 0 else 'refunded'}"
     note_add(session, f"Corrected: {what}.", at=at)
@@ -192,7 +195,9 @@ def _why(session: Session, counted: Counted) -> str:
     return ENDS.get(session.stop_reason, "it ended") if counted.seconds else "not charged: it ran for less than a second"
 
 
-def _used(session: Session, evidence: Evidence, counted: Counted, *, source: Source, record_id: str, at: datetime) -> Used:
+def _used(
+    session: Session, evidence: Evidence, counted: Counted, *, source: Source, record_id: str, accounting: str, at: datetime
+) -> Used:
     start = begin_of(evidence) if evidence.ready_at is not None else None
     return Used(
         record_id=record_id,
@@ -208,6 +213,7 @@ def _used(session: Session, evidence: Evidence, counted: Counted, *, source: Sou
         unit_seconds=counted.seconds,
         overrun_seconds=counted.overrun,
         rate_per_hour=session.rate_per_hour,
+        accounting=accounting,
     )
 
 

@@ -360,6 +360,63 @@ def test_a_journal_that_changes_after_a_cluster_was_settled_refunds_its_last_hol
     world.books()
 
 
+def accounted(world: World, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """From now on the scheduler's accounting tells of these processes, as soon as they have ended."""
+    truly = world.site._item
+
+    def told(server: Any) -> LookItem:
+        item = truly(server)
+        if not server.launch.endswith(names) or item.state != "gone":
+            return item
+        return item.model_copy(update={"source": "scheduler", "record": f"fake/{server.launch[-2:]}/1", "ready_at": None})
+
+    monkeypatch.setattr(world.site, "_item", told)
+
+
+def test_a_cluster_is_settled_from_accounting_and_its_record_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounted(world, monkeypatch, "-s", "-w0")
+    cluster = ended_cluster(world, ran=300)
+    assert cluster.unit_seconds_posted in range(600, 620), "accounting knows no “ready”: what the site saw stands"
+    assert {r.source for r in UsageRecord.objects.filter(kind="cluster")} == {Source.SCHEDULER}
+    assert {p.record for p in cluster.processes.all()} == {"fake/-s/1", "fake/w0/1"}
+
+
+def test_a_clusters_record_is_as_good_as_the_weakest_of_its_processes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounted(world, monkeypatch, "-s")
+    ended_cluster(world, ran=100)
+    assert UsageRecord.objects.get(kind="cluster").source == Source.JOURNAL
+
+
+def test_accounting_corrects_a_clusters_journal_and_a_journal_corrects_no_accounting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = ended_cluster(world, ran=300)
+    before = cluster.unit_seconds_posted
+    worker = world.site.servers[f"{cluster.pk}-w0"]
+    with monkeypatch.context() as patch:
+        accounted(world, patch, "-s", "-w0")
+        worker.ended -= 50
+        world.run(30, step=5)
+    cluster.refresh_from_db()
+    assert cluster.unit_seconds_posted == before - 50
+    assert "scheduler's accounting" in Transfer.objects.get(kind="adjust").reason
+    worker.ended -= 100  # now only a journal says so
+    world.run(30, step=5)
+    cluster.refresh_from_db()
+    assert cluster.unit_seconds_posted == before - 50
+    world.books()
+
+
+def test_a_session_settled_from_accounting_names_its_record(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = world.ready()
+    accounted(world, monkeypatch, session.pk[-6:])
+    world.run(60)
+    world.stop(session, by=world.colleague)
+    world.run(30)
+    record = UsageRecord.objects.get(kind="session")
+    assert (record.source, record.accounting) == (Source.SCHEDULER, f"fake/{session.pk[-2:]}/1")
+
+
 def test_a_journal_that_says_more_charges_at_most_the_holds(world: World) -> None:
     cluster = ended_cluster(world, ran=100)
     held = cluster.hold_amount

@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('source', models.CharField(choices=[(allocations.usage.sources.Source['SCHEDULER'], allocations.usage.sources.Source['SCHEDULER']), (allocations.usage.sources.Source['JOURNAL'], allocations.usage.sources.Source['JOURNAL']), (allocations.usage.sources.Source['GATEWAY'], allocations.usage.sources.Source['GATEWAY']), (allocations.usage.sources.Source['HUB'], allocations.usage.sources.Source['HUB']), (allocations.usage.sources.Source['LAST_SEEN'], allocations.usage.sources.Source['LAST_SEEN'])], max_length=20)),
                 ('record_id', models.CharField(max_length=100)),
+                ('accounting', models.CharField(blank=True, help_text="the scheduler's own record: cluster/job/submit time", max_length=100)),
                 ('launch', models.CharField(db_index=True, max_length=27)),
                 ('site', models.CharField(max_length=50)),
                 ('engine', models.CharField(max_length=20)),

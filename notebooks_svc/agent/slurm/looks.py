@@ -32,6 +32,9 @@ NEVER_BEGAN_S = 180.0  # a submission that nobody has heard of by then never arr
 LOST_MAX = 3
 HOME_FAILED = 75  # job.py's exit code
 MARGIN_S = 600.0
+# How far back accounting is read anew: the last two hours oftener (`reread_every_s`), a day and a bit once in a while.
+AGAIN_S, AGAIN_WIDE_S, AGAIN_WIDE_EVERY_S = 2 * 3600.0, 26 * 3600.0, 3600.0
+TOLD = ("started", "ready_at", "ended", "exit_code", "reason", "record")
 
 
 class Looks(EngineFolder):
@@ -129,6 +132,7 @@ class Looks(EngineFolder):
             queued = self.commands.squeue()
             oldest = min((self._ordered_at(order.id) for order in orders), default=None)
             ended = self.commands.sacct(since=oldest - MARGIN_S) if oldest is not None else []
+            self._read_again(now=asked)
         except (SlurmSilent, SlurmRefused) as error:
             log.warning("look: %s", error)
             before = self._snapshot()
@@ -149,6 +153,50 @@ class Looks(EngineFolder):
         self._snapshot_write(asked, complete=True, items=items, jobs=jobs)
         self._intruders_end(queued, ours, instance, {order.id for order in orders})
         return True
+
+    def _read_again(self, *, now: float) -> None:
+        """
+        What was written down of an end may have come too early: accounting that comes late, or is corrected, is written anew
+        and told again. The windows overlap; the same record says the same and changes nothing.
+
+        :raises SlurmSilent: accounting does not answer
+        """
+        if self._turn("wide", AGAIN_WIDE_EVERY_S, now):
+            reach = AGAIN_WIDE_S
+        elif self._turn("again", self.site.reread_every_s, now):
+            reach = AGAIN_S
+        else:
+            return
+        orders = self._closed_orders(since=now - reach)
+        past: dict[str, list[Ended]] = {}
+        for job in self.commands.sacct(since=now - reach - MARGIN_S) if orders else []:
+            past.setdefault(job.name, []).append(job)
+        for order in orders:
+            if mine := [job for job in past.get(order.id, []) if self._is_of(order, job)]:
+                self._journal_from(order, mine)
+
+    def _turn(self, what: str, every_s: float, now: float) -> bool:
+        """Whether it is time again; asked under the look's lock."""
+        path = self.folder / f"{SNAPSHOT}.{what}"
+        try:
+            if now - path.stat().st_mtime < every_s:
+                return False
+        except OSError:
+            pass
+        path.touch(mode=0o600)
+        return True
+
+    def _closed_orders(self, *, since: float) -> list[RunOrder]:
+        found = []
+        for path in self.folder.glob("*.order.json"):
+            id = path.name.removesuffix(".order.json")
+            with suppress(OSError, ValueError):
+                if (self.folder / f"{id}.json").stat().st_mtime < since:
+                    continue
+                order = self.order(id)
+                if order is not None and order.engine == "slurm":
+                    found.append(order)
+        return found
 
     def _intruders_end(self, queued: list[Queued], ours: set[int], instance: str, looked_at: set[str]) -> None:
         """
@@ -184,9 +232,11 @@ class Looks(EngineFolder):
         return waits_or_ends or (job.name not in looked_at and self._journal_item(job.name) is None)
 
     def _is_of(self, order: RunOrder, job: Queued | Ended) -> bool:
-        """Ours by name, by the portal it carries, and by the account it was submitted as: a name alone is anybody's."""
-        if job.name != order.id or job.comment != comment(order.instance):
+        """Ours by name, portal, and the accounts it was submitted as and is paid from: a name alone is anybody's."""
+        if job.name != order.id or job.comment != comment(order.instance) or order.batch is None:
             return False
+        if job.account != account_name(order.instance, order.batch.account):
+            return False  # the scheduler lets nobody but its people use an allocation's account
         try:
             return job.user == (self.folder / f"{order.id}.account").read_text()
         except OSError:
@@ -262,7 +312,12 @@ class Looks(EngineFolder):
             "reason": reason,
             "record": record,
         }
-        self.write_once(f"{id}.json", json.dumps(journal))
+        before = self.journal(id)
+        if before is None:
+            self.write_once(f"{id}.json", json.dumps(journal))
+        elif record and any(before.get(name) != journal[name] for name in TOLD):
+            log.warning("accounting says anew of %s: %s", id, {name: journal[name] for name in TOLD})
+            self.write(f"{id}.json", json.dumps(journal))
 
     def _journal_item(self, id: str) -> LookItem | None:
         journal = self.journal(id)
@@ -280,7 +335,7 @@ class Looks(EngineFolder):
             exit_code=journal["exit_code"],
             reason=journal["reason"],
             deadline=journal["deadline"],
-            source="scheduler",
+            source="scheduler" if journal.get("record") else "journal",  # what never began is not in accounting
             record=journal.get("record", ""),
         )
 

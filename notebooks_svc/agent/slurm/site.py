@@ -23,6 +23,7 @@ class SlurmSite(BaseModel):
     :param callback_url: where jobs reach the hub
     :param node_addresses: node → address, for sites whose node names are not resolvable; `*` stands for all
     :param accounts_command: how `sacctmgr` is called for changes: an Operator may not change QOS, a service user goes by sudo
+    :param reread_every_s: how often accounting of the last two hours is read anew, for records that come late or are corrected
     :param commons_group: accounts outside this Unix group are never submitted for
     """
 
@@ -42,6 +43,7 @@ class SlurmSite(BaseModel):
     command_timeout_s: float = Field(default=10.0, gt=0)
     look_every_s: float = Field(default=15.0, gt=0)
     busy_look_every_s: float = Field(default=1.5, gt=0)
+    reread_every_s: float = Field(default=60.0, gt=0)
 
     def address_of(self, node: str) -> str:
         """

@@ -53,6 +53,8 @@ class Migration(migrations.Migration):
                 ('ready_at', models.FloatField(null=True)),
                 ('ended', models.FloatField(null=True)),
                 ('reason', models.CharField(blank=True, max_length=80)),
+                ('source', models.CharField(default='journal', max_length=20)),
+                ('record', models.CharField(blank=True, max_length=100)),
                 ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='processes', to='launches.cluster')),
             ],
         ),
