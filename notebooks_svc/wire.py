@@ -216,23 +216,86 @@ class TestAnswer(Payload):
 
 
 class MirrorAccount(Payload):
-    """An allocation as the scheduler is to have it: its people, and the billing minutes it may still use."""
+    """
+    An allocation as the scheduler is to have it: its people, and the billing minutes it may still use.
+
+    With `batch` it is a batch hold instead, for jobs that people submit themselves: `account` is the hold's id, `team` the
+    allocation whose homes they use. Then `budget_minutes` are all the minutes it may ever use, and people are let in on
+    `partition` alone. One that no longer `accepts` lets its running jobs finish, cancels those that wait and refuses new ones.
+    """
 
     account: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     people: list[str]
     budget_minutes: int = Field(ge=0)
+    batch: bool = False
+    team: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9-]{0,39})?$")
+    partition: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,39})?$")
+    accepts: bool = True
 
 
 class MirrorAsk(Payload):
-    """All allocations of this portal at a site. What is not named has no people there any more."""
+    """
+    All allocations and batch holds of this portal at a site. What is not named has no people there any more. `asked` is when
+    they were looked up, by the portal's clock: an older wish that arrives later is not taken.
+    """
 
     accounts: list[MirrorAccount]
+    asked: float = 0.0
 
 
 class MirrorAnswer(Payload):
-    """What had to be changed, in words; empty when the scheduler was as it should be."""
+    """
+    What had to be changed, in words; empty when the scheduler was as it should be. `people` are the site accounts of those
+    with a batch hold, by person; `refused` says of a batch hold why somebody could not be let in.
+    """
 
     changes: list[str]
+    people: dict[str, str] = {}
+    refused: dict[str, str] = {}
+
+
+class BatchAsk(Payload):
+    """What became of jobs under these batch holds: all that live, and what ended since the asked moment."""
+
+    holds: list[str]
+    since: float
+
+
+class BatchRecord(Payload):
+    """
+    A job somebody submitted themselves, as accounting has it; or as the controller has it while it lives (`ended` is None).
+
+    `record` is cluster, job id and submit time: one stretch of one job. `person` is "" for an account nobody of the portal
+    has. `elapsed` are the seconds it ran, suspensions taken off; sizes are those it was given, `billing` what the scheduler
+    counts for each hour.
+    """
+
+    record: str
+    hold: str
+    job: int
+    person: str
+    account: str
+    name: str
+    state: str
+    waiting: str = ""
+    exit_code: int = 0
+    started: float | None = None
+    ended: float | None = None
+    elapsed: int = 0
+    cores: int = 0
+    memory_mib: int = 0
+    gpus: int = 0
+    nodes: int = 0
+    billing: int = 0
+
+
+class BatchLook(Payload):
+    """An answer to `BatchAsk`. The controller was asked before accounting: what has just ended is in neither for a moment."""
+
+    instance: str
+    now: float
+    live: list[BatchRecord]
+    ended: list[BatchRecord]
 
 
 class FoldersUse(Payload):

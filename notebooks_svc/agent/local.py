@@ -166,6 +166,8 @@ def _marked_processes(instance: str) -> list[tuple[int, str]]:
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
+            if os.stat(f"/proc/{name}").st_uid != os.geteuid():
+                continue  # our runners run as we do: what another account runs is a scheduler's, whatever it is marked with
             environ = Path(f"/proc/{name}/environ").read_bytes()
             if RUNNER.name.encode() in Path(f"/proc/{name}/cmdline").read_bytes():
                 continue

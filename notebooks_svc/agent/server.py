@@ -24,11 +24,11 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import ValidationError
 
-from ..wire import CancelAsk, ExtendAsk, FolderList, FoldersUse, Look, MirrorAnswer, MirrorAsk, TestAsk
+from ..wire import BatchAsk, CancelAsk, ExtendAsk, FolderList, FoldersUse, Look, MirrorAsk, TestAsk
 from .engines import Engines
 from .folders import TEAM, NoSuchFile, file_look, folder_list, folder_open, folder_remove, folders_use
-from .slurm.accounts import accounts_read
 from .slurm.asking import test_only
+from .slurm.batch import batch_look
 from .slurm.commands import SlurmRefused, SlurmSilent
 from .slurm.engine import SlurmEngine
 from .slurm.site import site_read
@@ -60,6 +60,7 @@ class Agent:
                 web.get("/v1/log/{id}", self._log),
                 web.post("/v1/test_only", self._test_only),
                 web.post("/v1/accounts_sync", self._accounts_sync),
+                web.post("/v1/batch_look", self._batch_look),
                 web.get("/v1/folders", self._folders),
                 web.get("/v1/folders/{team}", self._folder),
                 web.get("/v1/folders/{team}/file", self._file),
@@ -131,14 +132,21 @@ class Agent:
         slurm = self.engine.slurm
         if slurm is None:
             return web.json_response({"detail": "This site has no scheduler."}, status=404)
-        accounts = accounts_read(slurm.folder)
         try:
-            changes = await asyncio.to_thread(slurm.mirror.sync, self.instance, ask.accounts, accounts)
+            answer = await asyncio.to_thread(slurm.mirror.sync, self.instance, ask.accounts, slurm.people, ask.asked)
         except SlurmRefused as refusal:
             return web.json_response({"detail": str(refusal)}, status=409)
-        for change in changes:
+        for change in answer.changes:
             log.info("accounts: %s", change)
-        return web.Response(text=MirrorAnswer(changes=changes).model_dump_json(), content_type="application/json")
+        return web.Response(text=answer.model_dump_json(), content_type="application/json")
+
+    async def _batch_look(self, request: web.Request) -> web.Response:
+        ask = BatchAsk.model_validate_json(await request.text())
+        slurm = self.engine.slurm
+        if slurm is None:
+            return web.json_response({"detail": "This site has no scheduler."}, status=404)
+        look = await asyncio.to_thread(batch_look, slurm.folder, slurm.commands, ask, self.instance)
+        return web.Response(text=look.model_dump_json(), content_type="application/json")
 
     async def _folders(self, _: web.Request) -> web.Response:
         if self.engine.slurm is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from datetime import datetime
 
 from allocations.catalogue.models import Resource, Site
@@ -20,6 +21,7 @@ from notebooks_svc.wire import BatchWish, MirrorAccount
 from portal.accounts.models import User
 from portal.core.enqueue import enqueue
 from portal.core.quantities import MICRO
+from portal.web.registry import registry
 
 from .doors.agent import AgentRefused, AgentUnreachable, agent_door
 from .models import Session
@@ -103,22 +105,46 @@ def _people(allocations: list[Allocation]) -> dict[str, list[str]]:
     return found
 
 
+_upstairs: list[tuple[str, str]] = []
+
+
+def mirror_more(wanted: str, heard: str) -> None:
+    """
+    Have a room upstairs add accounts of its own.
+
+    :param wanted: dotted path of a function (site) → list of `MirrorAccount`
+    :param heard: and of one (site, wanted, answer, at) → None, called when the site has done what it was asked
+    """
+    if (wanted, heard) not in _upstairs:
+        _upstairs.append((wanted, heard))
+
+
+def sites_mirror_now() -> None:
+    """Have it done at once instead of at the next turn, after the commit."""
+    enqueue("notebooks_svc.sessions.tasks.sites_mirror")
+
+
 def sites_mirror_soon(*, at: datetime) -> None:  # noqa: ARG001 (a sweep is told the time)
     """Have it done beside the reconciler's loop: writing accounts takes a third of a second each."""
     if Site.objects.filter(enabled=True).exclude(engine="local").exists():
         enqueue("notebooks_svc.sessions.tasks.sites_mirror")
 
 
-def sites_mirror(*, at: datetime) -> int:  # noqa: ARG001
+def sites_mirror(*, at: datetime) -> int:
     """Have every batch site corrected where it differs. Returns how many changes there were."""
     changed = 0
     for site in Site.objects.filter(enabled=True).exclude(engine="local"):
+        asked = time.time()
+        # Should one of these fail, nothing is asked: what is not named loses its people.
+        wanted = [*mirror_wanted(site=site), *(one for more, _ in _upstairs for one in registry.call(more, site=site))]
         try:
-            changes = agent_door(site.agent_url).accounts_sync(mirror_wanted(site=site))
+            answer = agent_door(site.agent_url).accounts_sync(wanted, asked=asked)
         except (AgentUnreachable, AgentRefused) as error:
             log.warning("accounts of %s: %s", site, error)
             continue
-        for change in changes:
+        for change in answer.changes:
             log.info("accounts of %s: %s", site, change)
-        changed += len(changes)
+        changed += len(answer.changes)
+        for _, heard in _upstairs:
+            registry.call(heard, site=site, wanted=wanted, answer=answer, at=at)
     return changed

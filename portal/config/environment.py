@@ -56,6 +56,8 @@ class Environment(BaseSettings):
     site_ca: Path | None = None  # the authority whose certificates hubs and agents of the sites show, where it is their own
     # A session that nobody uses is warned after so many minutes and ended a quarter of an hour later; 0 ends none.
     idle_minutes: int = Field(default=60, ge=0, le=10_000)
+    # How often what was used under a batch hold is charged: once a day; shorter for a demo.
+    batch_settle_every_s: int = Field(default=86_400, ge=10, le=7 * 86_400)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("home")

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "allocations.awards",
     "notebooks_svc.sessions",
     "notebooks_svc.storage",
+    "notebooks_svc.batch",
 ]
 SITE_ID = 1
 AUTH_USER_MODEL = "accounts.User"
@@ -258,6 +259,7 @@ STORAGE_QUOTA_BYTES, STORAGE_FREE_BYTES = ENV.storage_quota_gib * 2**30, ENV.sto
 STORAGE_GIB_HOUR = int(ENV.storage_gib_hour * 1_000_000)  # micro-credits
 IDLE_MINUTES = ENV.idle_minutes
 SITE_CA = str(ENV.site_ca or "")
+BATCH_SETTLE_EVERY_S = ENV.batch_settle_every_s
 
 # --- mail -------------------------------------------------------------------------------------------------------------
 DEFAULT_FROM_EMAIL = "Compute Commons <no-reply@commons.example>"

@@ -18,6 +18,7 @@ api.add_router("", "allocations.datasets.use_api.router")
 api.add_router("", "allocations.datasets.contribute_api.router")
 api.add_router("", "notebooks_svc.sessions.api.router")
 api.add_router("", "notebooks_svc.storage.api.router")
+api.add_router("", "notebooks_svc.batch.api.router")
 
 urlpatterns = [
     path("", include("portal.web.urls")),
@@ -36,6 +37,7 @@ urlpatterns = [
     path("", include("notebooks_svc.sessions.urls")),
     path("", include("notebooks_svc.storage.urls")),
     path("", include("portal.api.urls")),
+    path("", include("notebooks_svc.batch.urls")),
     path("api/v1/docs", docs, name="api_docs"),
     path("api/v1/", api.urls),
     re_path("^api/", unknown),

@@ -8,6 +8,7 @@ from ulid import ULID
 
 LAUNCH_ID = re.compile(r"s[0-9a-hjkmnp-tv-z]{26}")
 CLUSTER_ID = re.compile(r"c[0-9a-hjkmnp-tv-z]{26}")
+BATCH_ID = re.compile(r"b[0-9a-hjkmnp-tv-z]{26}")
 
 
 def launch_id_new() -> str:
@@ -18,3 +19,8 @@ def launch_id_new() -> str:
 def cluster_id_new() -> str:
     """`c` and a lower-case ULID."""
     return "c" + str(ULID()).lower()
+
+
+def batch_id_new() -> str:
+    """`b` and a lower-case ULID."""
+    return "b" + str(ULID()).lower()

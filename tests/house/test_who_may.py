@@ -20,7 +20,7 @@ from django.db import transaction
 from django.test import Client
 
 from portal.api.tokens import token_create
-from portal.core.ids import launch_id_new
+from portal.core.ids import batch_id_new, launch_id_new
 from tests.support.routes import Route, operations, pages
 from tests.support.situation import FACTS, PDF, Situation
 
@@ -174,6 +174,10 @@ def bodies(s: Situation) -> dict[str, dict[str, Any]]:
         "POST sessions:launch": {**launch, "go": "launch", "id": launch_id_new()},
         "GET sessions:quote": launch,
         "POST sessions:extend": {"minutes": 30},
+        "POST batch:new": {"id": batch_id_new(), "resource": "cpu", "credits": "1"},
+        "POST batch:close": {"running": "cancel"},
+        "api POST /batch-holds": {"allocation": code, "resource": "cpu", "credits": "1"},
+        "api POST /batch-holds/{id}/close": {"running": "finish"},
         "POST applications:new": {"organisation": firm},
         "POST applications:return": {"message": "Say more."},
         "POST applications:message": {"text": "Hello"},

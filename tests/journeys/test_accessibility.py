@@ -71,6 +71,8 @@ VISITS: dict[str, dict[str, str]] = {
         "allocations:statement": "/allocations/A-2001/statement/",
         "allocations:deed": "/allocations/A-2001/change/ask/",
         "storage:files": "/allocations/A-2001/files/",
+        "batch:history": "/allocations/A-2001/batch-holds/",
+        "batch:new": "/allocations/A-2001/batch-holds/new/",
         "sessions:launch": "/launch/",
         "sessions:list": "/sessions/",
         "sessions:detail": "/sessions/{session}/",
@@ -166,6 +168,7 @@ NO_PAGES = {
     },
     "a part of a page that is visited": {"sessions:live", "sessions:quote", "datasets:upload_live"},
     "sends on to a document": {"datasets:agreement"},
+    "needs a batch scheduler, which this demo has not": {"batch:detail"},
     "allauth's, drawn by the form template of the pages visited; needs a second step that the demo leaves out": {
         "account_confirm_login_code",
         "mfa_authenticate",

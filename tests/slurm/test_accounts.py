@@ -14,8 +14,8 @@ def sync(slurm: SlurmWorld, *wanted: MirrorAccount) -> list[str]:
     """What the site agent does every twenty seconds. Other tests' allocation is left as it is."""
     others = [MirrorAccount(account="a-9001", people=sorted(accounts_read(slurm.engine.folder)), budget_minutes=60_000)]
     slurm.engine.mirror._synced = None  # as if a quarter of a minute had passed
-    changes = slurm.engine.mirror.sync(INSTANCE, [*others, *wanted], accounts_read(slurm.engine.folder))
-    return [change for change in changes if "a-9001" not in change]
+    answer = slurm.engine.mirror.sync(INSTANCE, [*others, *wanted], slurm.engine.people)
+    return [change for change in answer.changes if "a-9001" not in change]
 
 
 def members(slurm: SlurmWorld, name: str) -> set[str]:

@@ -13,6 +13,7 @@ from allocations.awards import services as awards
 from allocations.awards.calendar import calendar_token
 from allocations.awards.rests import rest_set_aside
 from allocations.calls.models import CallVersion
+from allocations.catalogue.models import Site
 from allocations.datasets import offering, publishing, uploading
 from allocations.datasets import services as datasets
 from allocations.datasets.agreements import agreement_add
@@ -21,6 +22,8 @@ from allocations.datasets.states import V
 from allocations.projects.models import Allocation
 from allocations.reports.services import reports_owe
 from allocations.reviews import services as reviews
+from notebooks_svc.batch import services as batch
+from notebooks_svc.batch.models import BatchHold
 from notebooks_svc.sessions import outages
 from notebooks_svc.sessions import services as sessions
 from notebooks_svc.sessions.models import Cluster, Session
@@ -186,12 +189,21 @@ class Situation:
             at=self.now,
         )
         ids = {
+            "batch-holds/id": self._batch_hold(member).pk,
             "outages/pk": outage.pk,
             "sessions/id": self.session.pk,
             "site/launch": self.session.pk,
             "clusters/id": cluster.pk,
         }
         return {**ids, "sites/slug": "room"}
+
+    def _batch_hold(self, member: User) -> BatchHold:
+        """Set aside while the room had a batch scheduler."""
+        room = Site.objects.filter(slug="room")
+        room.update(engine="slurm")
+        made = batch.batch_open(user=member, allocation=self.allocation.code, resource="cpu", amount=MICRO, at=self.now)
+        room.update(engine="local")
+        return made
 
     def _datasets(self, p: Programme) -> dict[str, Any]:
         faces = self._published("faces", steward=p.steward)

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 
 from .site import SlurmSite
 
-SQUEUE = ("%A", "%a", "%j", "%u", "%T", "%r", "%S", "%V", "%N", "%k")
-SACCT = ("JobIDRaw", "JobName", "User", "State", "ExitCode", "Submit", "Start", "End", "NodeList", "Comment")
+SQUEUE = ("%A", "%a", "%j", "%u", "%T", "%r", "%S", "%V", "%N", "%C", "%m", "%k")
+SACCT = ("JobIDRaw", "Account", "JobName", "User", "State", "ExitCode", "Submit", "Start", "End", "NodeList", "Comment")
+BATCH = ("JobIDRaw", "Account", "JobName", "User", "State", "ExitCode", "Submit", "Start", "End", "ElapsedRaw", "AllocTRES")
 # Named one by one: without them a job that has just ended is hidden for about five seconds (seen with 22.05).
 ENDED = "BF,CA,CD,DL,F,NF,OOM,PR,TO,RV"
+# A stretch of a job also ends when it is put back into the queue, or given another size: it was used all the same.
+ENDED_STRETCH = f"{ENDED},RQ,RS"
 TEST_ONLY = re.compile(r"to start at (\S+) using")
 
 
@@ -48,6 +51,8 @@ class Queued:
     start: float | None
     submit: float | None
     node: str
+    cores: int
+    memory: str
     comment: str
 
 
@@ -56,6 +61,7 @@ class Ended:
     """A job as accounting has it."""
 
     job: int
+    account: str
     name: str
     user: str
     state: str
@@ -65,6 +71,23 @@ class Ended:
     end: float
     node: str
     comment: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a job, from its submission to its end, as accounting has it; `tres` is what it was given."""
+
+    job: int
+    account: str
+    name: str
+    user: str
+    state: str
+    exit_code: int
+    submit: int
+    start: float | None
+    end: float
+    elapsed: int
+    tres: dict[str, str]
 
 
 # What the scheduler says → the error catalogue's key. The words are Slurm's own, the same since 14.03.
@@ -129,6 +152,26 @@ class Commands:
         )
         return [job for row in _rows(said, mark, len(SACCT)) if (job := _ended(row)) is not None]
 
+    def stretches(self, *, accounts: list[str], since: float) -> list[Stretch]:
+        """Everything that ended under these accounts since, whatever its size and however often it was queued again."""
+        mark = _mark()
+        said = self._run(
+            "sacct",
+            "-nXPDa",
+            "-S",
+            _when(since),
+            "-E",
+            "now",
+            "-A",
+            ",".join(accounts),
+            "-s",
+            ENDED_STRETCH,
+            f"--delimiter={mark}",
+            "-o",
+            ",".join(BATCH),
+        )
+        return [one for row in _rows(said, mark, len(BATCH)) if (one := _stretch(row)) is not None]
+
     def cancel(self, jobs: list[int]) -> None:
         """Cancel jobs by id; one that has ended is no trouble."""
         if jobs:
@@ -160,7 +203,13 @@ class Commands:
         }
         try:
             done = subprocess.run(
-                argv, env=env, capture_output=True, text=True, timeout=self.site.command_timeout_s, check=False
+                argv,
+                env=env,
+                capture_output=True,
+                text=True,
+                errors="replace",  # a job's name may be any bytes; it must not blind us for all others
+                timeout=self.site.command_timeout_s,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SlurmSilent(f"{argv[0]}: {error}") from error
@@ -192,22 +241,39 @@ def _rows(said: str, mark: str, width: int) -> list[list[str]]:
 
 
 def _queued(row: list[str]) -> Queued | None:
-    job, account, name, user, state, reason, start, submit, node, comment = row
+    job, account, name, user, state, reason, start, submit, node, cores, memory, comment = row
     if not job.isdigit():
         return None
-    return Queued(int(job), account, name, user, state, reason, _number(start), _number(submit), node, comment)
+    many = int(cores) if cores.isdigit() else 0
+    return Queued(int(job), account, name, user, state, reason, _number(start), _number(submit), node, many, memory, comment)
 
 
 def _ended(row: list[str]) -> Ended | None:
-    job, name, user, state, code, submit, start, end, node, comment = row
+    job, account, name, user, state, code, submit, start, end, node, comment = row
     if not job.isdigit():
         return None
     ended, submitted = _number(end), _number(submit)
     if ended is None or submitted is None or not state:
         return None
+    return Ended(
+        int(job), account, name, user, state.split()[0], _exit_code(code), submitted, _number(start), ended, node, comment
+    )
+
+
+def _stretch(row: list[str]) -> Stretch | None:
+    job, account, name, user, state, code, submit, start, end, elapsed, tres = row
+    ended, submitted = _number(end), _number(submit)
+    if not job.isdigit() or ended is None or submitted is None or not state:
+        return None
+    given = dict(part.split("=", 1) for part in tres.split(",") if "=" in part)
+    seconds = int(elapsed) if elapsed.isdigit() else 0
+    word = state.split()[0]
+    return Stretch(int(job), account, name, user, word, _exit_code(code), int(submitted), _number(start), ended, seconds, given)
+
+
+def _exit_code(code: str) -> int:
     status, _, signal = code.partition(":")
-    exit_code = int(status or 0) or (128 + int(signal) if signal.isdigit() and int(signal) else 0)
-    return Ended(int(job), name, user, state.split()[0], exit_code, submitted, _number(start), ended, node, comment)
+    return int(status or 0) or (128 + int(signal) if signal.isdigit() and int(signal) else 0)
 
 
 def _number(text: str) -> float | None:

@@ -18,6 +18,11 @@ def account_name(instance: str, account: str) -> str:
     return f"cc{instance[:8]}-{account}"
 
 
+def batch_account_name(instance: str, hold: str) -> str:
+    """What a batch hold is called there, account and QOS alike. Never what an allocation is called."""
+    return f"cb{instance[:8]}-{hold[-10:]}"
+
+
 def comment(instance: str) -> str:
     """What every job of this portal carries."""
     return f"commons:{instance}"

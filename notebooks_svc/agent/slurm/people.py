@@ -49,8 +49,19 @@ class People:
         :raises SlurmRefused: `account_missing`, when the hook fails or names an account that must not be used
         """
         allocation, _, person = home.partition("/")
-        if person != batch.hub_username or not PERSON.fullmatch(person) or not ALLOCATION.fullmatch(allocation.lower()):
+        if person != batch.hub_username:
             raise SlurmRefused("account_missing", "the launch names no home of its own person")
+        return self.place_ensure(person, allocation)
+
+    def place_ensure(self, person: str, allocation: str) -> str:
+        """
+        A person's account with their home for an allocation, made when it is not there.
+
+        :raises SlurmRefused: as `account_ensure`
+        """
+        home = f"{allocation}/{person}"
+        if not PERSON.fullmatch(person) or not ALLOCATION.fullmatch(allocation.lower()):
+            raise SlurmRefused("account_missing", "that is no person, or no allocation")
         known = self._read(person)
         if allocation in known.get("allocations", []) and self._is_there(self.site.homes / home):
             return self._checked(known["account"])

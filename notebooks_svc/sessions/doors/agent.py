@@ -11,6 +11,8 @@ from django.conf import settings
 from pydantic import ValidationError
 
 from notebooks_svc.wire import (
+    BatchAsk,
+    BatchLook,
     CancelAsk,
     ExtendAsk,
     FolderList,
@@ -70,11 +72,19 @@ class AgentDoor:
         answer = self._call("POST", "/test_only", content=ask.model_dump_json(), timeout=TIMEOUT_SHORT)
         return TestAnswer.model_validate_json(self._good(answer))
 
-    def accounts_sync(self, accounts: list[MirrorAccount]) -> list[str]:
-        """Make the scheduler's accounts as the portal says; what had to be changed, in words."""
-        content = MirrorAsk(accounts=accounts).model_dump_json()
+    def accounts_sync(self, accounts: list[MirrorAccount], *, asked: float = 0.0) -> MirrorAnswer:
+        """Make the scheduler's accounts as the portal says; what had to be changed, in words, and people's accounts."""
+        content = MirrorAsk(accounts=accounts, asked=asked).model_dump_json()
         answer = self._call("POST", "/accounts_sync", content=content, timeout=TIMEOUT_LONG)
-        return MirrorAnswer.model_validate_json(self._good(answer)).changes
+        return MirrorAnswer.model_validate_json(self._good(answer))
+
+    def batch_look(self, ask: BatchAsk) -> BatchLook:
+        """What became of jobs that people submitted themselves under batch holds."""
+        answer = self._call("POST", "/batch_look", content=ask.model_dump_json(), timeout=TIMEOUT_LONG)
+        try:
+            return BatchLook.model_validate_json(self._good(answer))
+        except ValidationError as error:
+            raise AgentUnreachable(f"a look at batch jobs cannot be read: {error}") from error
 
     def log(self, id: str) -> str:
         """The end of a launch's log, where the portal cannot read it itself."""

@@ -13,9 +13,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from notebooks_svc.wire import Look, LookItem, ProcessKind, SessionSpec, SiteEvent
+from notebooks_svc.wire import (
+    BatchAsk,
+    BatchLook,
+    Look,
+    LookItem,
+    MirrorAccount,
+    MirrorAnswer,
+    ProcessKind,
+    SessionSpec,
+    SiteEvent,
+)
 
 from .agent import AgentUnreachable
+from .fake_batch import FakeScheduler
 from .gateway import GatewayUnreachable
 from .hub import HubUnreachable, ServerState
 
@@ -64,6 +75,10 @@ class FakeSite:
     used: dict[str, float] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
     starts: int = 0
+    scheduler: FakeScheduler = field(default_factory=FakeScheduler)
+
+    def __post_init__(self) -> None:
+        self.scheduler.now = self.now
 
     # --- the clock ------------------------------------------------------------------------------------------------------
 
@@ -77,7 +92,7 @@ class FakeSite:
                 break
             self.now = max(self.now, moment)
             self._happen(server, moment)
-        self.now = until
+        self.now = self.scheduler.now = until
 
     def _next(self, server: FakeServer) -> float | None:
         if server.ended is not None:
@@ -219,6 +234,16 @@ class FakeSite:
         items = [self._item(server) for server in self.servers.values() if server.ended is None or server.ended >= since]
         complete = self.complete and not self.unreadable
         return Look(instance=self.instance, now=self.now + self.skew_s, complete=complete, items=items)
+
+    def accounts_sync(self, accounts: list[MirrorAccount], *, asked: float = 0.0) -> MirrorAnswer:
+        """As `AgentDoor.accounts_sync`."""
+        self._agent()
+        return self.scheduler.sync(accounts)
+
+    def batch_look(self, ask: BatchAsk) -> BatchLook:
+        """As `AgentDoor.batch_look`."""
+        self._agent()
+        return self.scheduler.look(ask, instance=self.instance, skew_s=self.skew_s)
 
     def _item(self, server: FakeServer) -> LookItem:
         if server.launch in self.unreadable:
