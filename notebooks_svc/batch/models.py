@@ -10,7 +10,8 @@ from allocations.projects.models import Allocation
 from allocations.usage.sources import Source
 from portal.web.badges import Badge
 
-from .states import BADGES, LIVE, S
+from .pricing import gib_text
+from .states import BADGES, JOB_WORDS, LIVE, S
 
 
 class BatchHold(models.Model):
@@ -159,3 +160,13 @@ class BatchJob(models.Model):
 
     def __str__(self) -> str:
         return self.record
+
+    @property
+    def state_words(self) -> str:
+        """What became of it, in plain words."""
+        return JOB_WORDS.get(self.state, self.state.lower())
+
+    @property
+    def gib(self) -> str:
+        """Its memory, as people read it."""
+        return gib_text(self.memory_mib)

@@ -145,6 +145,7 @@ def _out_of_the_hold(row: BatchHold, charged: Sequence[Share], spent: int, *, fi
         explanation=told,
         kept={
             "text": f"batch hold {row.pk[-6:]} on {row.resource.slug}, what is left of it",
+            "who": str(row.opened_by),
             "formula": f"{credits_text(row.hold_amount)} − {credits_text(spent)} = {credits_text(keep)}",
             "batch": row.pk,
         },

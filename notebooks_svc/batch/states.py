@@ -48,6 +48,27 @@ ENDS = {
     "person_left": "Nobody it belongs to may use the allocation any more.",
 }
 
+# The scheduler's words for what became of a job, in plain ones. Those not named here are shown as they are.
+JOB_WORDS = {
+    "PENDING": "waits",
+    "CONFIGURING": "its machine is being started",
+    "RUNNING": "runs",
+    "COMPLETING": "is being tidied up",
+    "SUSPENDED": "is suspended by the site",
+    "COMPLETED": "finished",
+    "FAILED": "ended with an error",
+    "CANCELLED": "was cancelled",
+    "TIMEOUT": "reached its own time limit",
+    "DEADLINE": "reached its deadline",
+    "OUT_OF_MEMORY": "needed more memory than it asked for",
+    "NODE_FAIL": "a machine of the site failed",
+    "BOOT_FAIL": "a machine of the site did not start",
+    "PREEMPTED": "the site took its place for something else",
+    "REQUEUED": "was put back into the queue",
+    "RESIZING": "was given another size",
+    "LOST": "the site has no trace of it; counted until it was last seen",
+}
+
 
 def check_transition(*, old: S, new: S, actor: Actor) -> None:
     """

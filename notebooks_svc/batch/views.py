@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -90,7 +91,8 @@ def detail(request: HttpRequest, id: str) -> HttpResponse:
     """A batch hold: the line to submit with, what is left, every job and its price."""
     user: Any = request.user
     hold = selectors.batch_get_for_user(user=user, id=id)
-    page = Paginator(hold.jobs.select_related("user"), JOBS_PAGE).get_page(request.GET.get("page"))
+    newest_first = hold.jobs.select_related("user").order_by(F("ended").desc(nulls_first=True), "-pk")
+    page = Paginator(newest_first, JOBS_PAGE).get_page(request.GET.get("page"))
     waiting_to_settle = selectors.unsettled(hold=hold)
     mine = next((person for person in hold.people.all() if person.user_id == user.pk), None)
     return render(
@@ -102,7 +104,7 @@ def detail(request: HttpRequest, id: str) -> HttpResponse:
             "page": page,
             "people": list(hold.people.all()),
             "mine": mine,
-            "line": submit_line(hold),
+            "lines": submit_line(hold).replace(" --", " \\\n  --"),
             "unsettled": min(waiting_to_settle, hold.hold_amount),
             "left": max(0, hold.hold_amount - waiting_to_settle),
             "returned": hold.amount - hold.charged if hold.state == S.CLOSED else 0,

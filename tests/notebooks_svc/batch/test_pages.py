@@ -62,7 +62,7 @@ def test_set_aside_in_the_browser_and_the_page_says_the_line_to_submit_with(mach
     machine.run(30)
     page = client.get(f"/batch-holds/{id}/").content.decode()
     name = batch_account_name(settings.INSTANCE_ID, id)
-    assert f"sbatch --account={name} --qos={name} --partition=hpc --time=01:00:00 job.sh" in page
+    assert f"sbatch \\\n  --account={name} \\\n  --qos={name} \\\n  --partition=hpc \\\n  --time=01:00:00 job.sh" in page
     assert f"c{world.colleague.hub_username}" in page
     assert str(job.job) in page
     assert "<b>bold" not in page
