@@ -12,7 +12,7 @@ from notebooks_svc.sessions import estimates, looking, mirror, services
 from notebooks_svc.sessions.doors.agent import AgentUnreachable
 from notebooks_svc.sessions.models import Session
 from notebooks_svc.sessions.spec import session_spec
-from notebooks_svc.wire import Look, LookItem, MirrorAccount, TestAnswer, TestAsk
+from notebooks_svc.wire import Look, LookItem, MirrorAccount, MirrorAnswer, TestAnswer, TestAsk
 from portal.audit.models import Letter
 from portal.core.quantities import MICRO
 from portal.organisations.models import Membership
@@ -172,14 +172,14 @@ def test_a_rate_that_was_frozen_cheaper_does_not_move_the_fence_before_the_credi
 
 
 def test_the_mirror_goes_on_when_a_site_is_silent(batch: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[MirrorAccount]] = []
+    tried: list[list[MirrorAccount]] = []
 
     class Agent:
-        def accounts_sync(self, accounts: list[MirrorAccount]) -> list[str]:
-            asked.append(accounts)
-            if len(asked) == 1:
+        def accounts_sync(self, accounts: list[MirrorAccount], *, asked: float) -> MirrorAnswer:
+            tried.append(accounts)
+            if len(tried) == 1:
                 raise AgentUnreachable("away")
-            return ["made one"]
+            return MirrorAnswer(changes=["made one"])
 
     monkeypatch.setattr(mirror, "agent_door", lambda url: Agent())
     assert mirror.sites_mirror(at=batch.now) == 0

@@ -27,6 +27,7 @@ def accounting_set(slurm: SlurmWorld, job: int, change: str) -> None:
 
 def looked(engine: SlurmEngine, id: str) -> LookItem:
     """What the site tells the portal now, from a look that begins now."""
+    engine.look(instance=INSTANCE, since=time.time())  # whose jobs they are, the portal says with its first look
     engine.refresh(since=time.time())
     items, _ = engine.look(instance=INSTANCE, since=time.time() - 60)
     return next(item for item in items if item.id == id)

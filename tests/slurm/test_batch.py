@@ -113,11 +113,11 @@ def test_without_a_hold_the_scheduler_refuses_and_with_one_it_takes_what_fits(sl
 def test_what_is_used_counts_and_never_comes_back(slurm: SlurmWorld) -> None:
     batch = Batch(slurm, person_new(), minutes=6)
     batch.sync()
-    batch.ended(batch.submitted("--time=1", script="sleep 20"), limit_s=45)
+    batch.ended(batch.submitted("--time=1", script="sleep 40"), limit_s=70)
     assert [change for change in batch.sync().changes if batch.name in change] == [], (
         "the budget is all it may ever use: nothing is added for what was used"
     )
-    # A minute costs 5 of the 4 that are left: alone it would fit, so it is taken, and never runs.
+    # A minute costs 5 of the 3 that are left: alone it would fit, so it is taken, and never runs.
     more = batch.submitted("--time=1")
     time.sleep(3)
     (waits,) = [record for record in batch.look().live if record.job == more]
