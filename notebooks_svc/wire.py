@@ -246,12 +246,15 @@ class MirrorAsk(Payload):
 class MirrorAnswer(Payload):
     """
     What had to be changed, in words; empty when the scheduler was as it should be. `people` are the site accounts of those
-    with a batch hold, by person; `refused` says of a batch hold why somebody could not be let in.
+    with a batch hold, by person; `refused` says of a batch hold why somebody could not be let in; `failed` are those for which
+    not all could be done this time, `complete` that all was done for everything.
     """
 
     changes: list[str]
     people: dict[str, str] = {}
     refused: dict[str, str] = {}
+    failed: list[str] = []
+    complete: bool = True
 
 
 class BatchAsk(Payload):

@@ -67,7 +67,7 @@ def budget_left(hold: BatchHold) -> int:
 
 def mirror_heard(*, site: Site, wanted: list[MirrorAccount], answer: MirrorAnswer, at: datetime) -> None:
     """The site did as it was asked: people are in, or nothing new is taken any more; and what people are called there."""
-    asked = {account.account: account for account in wanted if account.batch}
+    asked = {account.account: account for account in wanted if account.batch and account.account not in answer.failed}
     for hold in _live(site).filter(pk__in=list(asked)):
         changes: dict[str, object] = {}
         if asked[hold.pk].accepts:

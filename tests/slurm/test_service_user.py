@@ -104,6 +104,14 @@ def test_sudo_lets_it_be_a_person_for_one_program_and_nobody_else(demo: SlurmUp)
         f"add user cuabc account={OURS}",
         f"modify qos name={OURS} set GrpTRESMins=billing=5",
         f"delete user name=cuabc account={OURS}",
+        f"delete user name=stranger account={OURS}",  # whoever got in by hand
+        f"add user cuabc account={OURS} partition=hpc",
+        f"modify qos name={OURS} set GrpTRESMins=billing=5 GrpSubmitJobs=-1 Flags=DenyOnLimit,NoDecay",
+        f"modify user where name=cuabc account={OURS} set qos={OURS}",
+        f"modify account where name={OURS} set qos={OURS}",
+        f"modify user where name=cuabc set defaultaccount={OURS}",
+        f"delete account name={OURS}",
+        f"delete qos name={OURS}",
     ],
 )
 def test_what_a_portal_changes_is_let_through(words: str) -> None:
@@ -118,6 +126,9 @@ def test_what_a_portal_changes_is_let_through(words: str) -> None:
         "add user root account=root",
         "add user cuabc account=root",
         f"add user stranger account={OURS}",
+        "delete user name=stranger",
+        f"delete user name=stranger account={OURS} account=root",
+        f"delete user name=stranger account={OURS},root",
         "add coordinator account=root names=cuabc",
         "modify qos name=normal set GrpTRESMins=billing=5",
         "modify qos set GrpTRESMins=billing=5",

@@ -111,7 +111,7 @@ class Mirror:
             return self._synced[2].model_copy(update={"changes": []})
         answer = self._sync(instance, wanted, people, accounts)
         key = (instance, str(wanted), str(sorted(accounts_read(self.folder).items())))
-        self._synced = (key, time.monotonic(), answer)
+        self._synced = (key, time.monotonic(), answer) if answer.complete else None
         return answer
 
     def _sync(self, instance: str, wanted: list[MirrorAccount], people: People, accounts: dict[str, str]) -> MirrorAnswer:
@@ -135,23 +135,27 @@ class Mirror:
                 steps.append((name, partial(self._allocation_correct, there, name, ask, members)))
             named.add(name)
         steps += [(name, partial(self._unnamed, there, name)) for name in sorted({*there.people, *there.qos} - named)]
-        self._take(steps)
-        return MirrorAnswer(changes=there.changes, people=told, refused=refused)
+        failed = self._take(steps)
+        stuck = [ask.account for ask in wanted if ask.batch and batch_account_name(instance, ask.account) in failed]
+        return MirrorAnswer(changes=there.changes, people=told, refused=refused, failed=stuck, complete=not failed)
 
     @staticmethod
-    def _take(steps: list[tuple[str, Callable[[], None]]]) -> None:
-        """One account's trouble does not keep the others from being corrected; the first trouble is told at the end."""
-        failed: list[SlurmSilent | SlurmRefused] = []
+    def _take(steps: list[tuple[str, Callable[[], None]]]) -> set[str]:
+        """
+        One account's trouble does not keep the others from being corrected. Returns those that could not be.
+
+        :raises SlurmSilent, SlurmRefused: when nothing could be done, or too much could not
+        """
+        failed: dict[str, SlurmSilent | SlurmRefused] = {}
         for name, step in steps:
             try:
                 step()
             except (SlurmSilent, SlurmRefused) as error:
                 log.warning("accounts: %s: %s", name, error)
-                failed.append(error)
-                if len(failed) >= FAILURES_MAX:
-                    break
-        if failed:
-            raise failed[0]
+                failed[name] = error
+                if len(failed) in (FAILURES_MAX, len(steps)):
+                    raise
+        return set(failed)
 
     # --- one account ------------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ def refusal(words: list[str], people: set[str]) -> str:
     if words[:2] != FIRST or len(words) < 5 or words[2] not in VERBS or words[3] not in THINGS:
         return " ".join(words[:4]) or "nothing is said"
     thing, named = words[3], False
+    if words[2:4] == ["delete", "user"] and any(OURS.fullmatch(word.removeprefix("account=")) for word in words[4:]):
+        people = {*people, *(word.removeprefix("name=") for word in words[4:])}  # whoever got into a portal's account leaves it
     for number, word in enumerate(words[4:]):
         if word in WORDS:
             continue
