@@ -10,7 +10,7 @@ from dateutil.relativedelta import relativedelta
 from portal.core.quantities import credits_parse, credits_text
 
 from . import document as d
-from .findings import Finding, finding, words_or
+from .findings import Finding, finding, plain, words_or
 
 
 @dataclass(frozen=True)
@@ -233,33 +233,54 @@ def last_day(start: date, months: int) -> date:
     return start + relativedelta(months=months) - timedelta(days=1)
 
 
-# --- without a person ---------------------------------------------------------------------------------------------------
+# --- told beforehand ----------------------------------------------------------------------------------------------------
+def offers(rules: d.CallDocument) -> list[str]:
+    """What the rules of a call give or take after the award, as those who think of applying read it."""
+    return [
+        f"{words} {'The rule decides at once.' if alone else 'An officer decides.'}" for alone, words in _given(rules)
+    ] + _taken(rules)
+
+
 def acts_alone(rules: d.CallDocument) -> list[str]:
     """What the rules of a call give or take after the award without a person, in words for the public register."""
-    duties, words = rules.duties, []
-    if duties.supplement_at_percent is not None and duties.topup.decided_by == "rule":
+    return [words for alone, words in _given(rules) if alone] + _taken(rules)
+
+
+def _given(rules: d.CallDocument) -> list[tuple[bool, str]]:
+    """What may be had: whether the rule decides alone, and what it is."""
+    duties, found = rules.duties, []
+    if duties.supplement_at_percent is not None:
         most = duties.topup.credits_max
-        size = f"up to {most} credits" if most is not None else "up to the award again"
+        size = f"up to {plain(most)} credits" if most is not None else "up to the award again"
         often = _times(duties.topup.times_max)
-        words.append(f"Gives a top-up of {size} once {duties.supplement_at_percent} % are used, at most {often}.")
-    if duties.burst is not None and duties.burst.decided_by == "rule":
-        words.append(f"Gives up to {duties.burst.credits_max} credits once, which lapse after {duties.burst.days} days.")
-    if duties.extension_months_max and duties.extension_decided_by == "rule":
+        words = f"A top-up of {size} once {duties.supplement_at_percent} % are used, at most {often}."
+        found.append((duties.topup.decided_by == "rule", words))
+    if duties.burst is not None:
+        words = f"Up to {plain(duties.burst.credits_max)} credits more once, which lapse after {duties.burst.days} days."
+        found.append((duties.burst.decided_by == "rule", words))
+    if duties.extension_months_max:
         early = duties.extension_asked_days_before
         when = f", asked for in the last {early} days" if early else ""
-        words.append(f"Moves the end by up to {_months(duties.extension_months_max)} in all{when}.")
-    if rules.reclaim is not None:
+        words = f"Up to {_months(duties.extension_months_max)} longer in all{when}."
+        found.append((duties.extension_decided_by == "rule", words))
+    return found
+
+
+def _taken(rules: d.CallDocument) -> list[str]:
+    """What returns by itself, and what a renewal takes along."""
+    reclaim, leftover, words = rules.reclaim, rules.leftover, []
+    if reclaim is not None:
         words.append(
-            f"Takes {rules.reclaim.take_percent} % of what is left from awards used below {rules.reclaim.used_below_percent} % "
-            f"after {rules.reclaim.after_days} days, {rules.reclaim.warn_days} days after a notice. Any use drops the notice."
+            f"{reclaim.take_percent} % of what is left returns from awards used below {reclaim.used_below_percent} % "
+            f"after {reclaim.after_days} days, {reclaim.warn_days} days after a notice. Any use drops the notice."
         )
-    if rules.leftover.decay_percent_a_month:
+    if leftover.decay_percent_a_month:
         words.append(
-            f"Takes {rules.leftover.decay_percent_a_month} % of what is left with each month without use, after a notice. "
+            f"{leftover.decay_percent_a_month} % of what is left returns with each month without use, after a notice. "
             "Any use drops the notice."
         )
-    if rules.leftover.carry_percent:
-        words.append(f"Gives a renewal {rules.leftover.carry_percent} % of what was left on the last day of the award before.")
+    if leftover.carry_percent:
+        words.append(f"A renewal takes {leftover.carry_percent} % of what was left on the last day along.")
     return words
 
 

@@ -83,6 +83,13 @@ class CallDocument(Part):
     duties: Duties = Duties()
     sources: list[str] = Field(default=[], description="where the rules were read, and what must be checked before use")
 
+    @property
+    def later(self) -> list[str]:
+        """What may be had, and what returns, after the award, in words for applicants."""
+        from .afterwards import offers
+
+        return offers(self)
+
     @model_validator(mode="after")
     def _questions_agree(self) -> Self:
         keys = [question.key for question in self.form]

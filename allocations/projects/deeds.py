@@ -200,10 +200,17 @@ DEEDS: dict[str, Deed] = {
 }
 
 
-def deeds_open(*, user: User, allocation: Allocation) -> dict[str, Deed]:
-    """What this person may do with this allocation now."""
-    notice = allocation.reclaim_notices.filter(state=reclaim.GIVEN).exists()
-    asked = allocation.asked_for_more.filter(answered_at=None).exists()
+def deeds_open(*, user: User, allocation: Allocation, notice: bool | None = None, asked: bool | None = None) -> dict[str, Deed]:
+    """
+    What this person may do with this allocation now.
+
+    :param notice: whether a notice to reclaim stands, where that is known
+    :param asked: whether anything is asked for, where that is known
+    """
+    if notice is None:
+        notice = allocation.reclaim_notices.filter(state=reclaim.GIVEN).exists()
+    if asked is None:
+        asked = allocation.asked_for_more.filter(answered_at=None).exists()
     closed = {"reclaim" if notice else "keep", *([] if asked else ["decline"])}
     found = {}
     answers: dict[Any, bool] = {}

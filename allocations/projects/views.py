@@ -15,6 +15,7 @@ from allocations.catalogue.selectors import profile_list
 from allocations.ledger.selectors import last_moved
 from portal.accounts.models import Role
 from portal.core.errors import NotAllowed, Refusal
+from portal.organisations.policies import roles_remembered
 from portal.organisations.selectors import member_list
 from portal.threads.selectors import unread_mark
 
@@ -44,6 +45,11 @@ def allocation_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def detail(request: HttpRequest, code: str) -> HttpResponse:
     """An allocation: balance, rates, dates, people, and the button that launches."""
+    with roles_remembered():
+        return _detail(request, code)
+
+
+def _detail(request: HttpRequest, code: str) -> HttpResponse:
     user: Any = request.user
     allocation = selectors.allocation_get_for_user(user=user, code=code)
     small = profile_list().first()
@@ -56,6 +62,8 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
         else [m.user for m in member_list(organisation=allocation.organisation)]
     )
     balance, today = selectors.balances([allocation])[allocation.code], timezone.now().date()
+    notice = allocation.reclaim_notices.filter(state=ReclaimNotice.State.GIVEN).first()
+    asked = list(allocation.asked_for_more.filter(answered_at=None).select_related("by").order_by("pk"))
     return render(
         request,
         "projects/detail.html",
@@ -68,15 +76,15 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
             "may_use": policies.may_use(user=user, allocation=allocation),
             "may_manage": policies.may_manage(user=user, allocation=allocation),
             "lines": statement(allocation=allocation, limit=5),
-            "deeds": deeds_open(user=user, allocation=allocation),
+            "deeds": deeds_open(user=user, allocation=allocation, notice=notice is not None, asked=bool(asked)),
             "used_percent": budget.credits_percent(balance),
             "used": budget.used_now(balance),
             "granted": budget.granted_now(balance),
             "notice": budget.standing_notice(allocation=allocation, balance=balance, today=today),
             "forecast": budget.forecast(allocation=allocation, balance=balance, today=today),
             "days_left": (allocation.ends_on - today).days + 1,
-            "reclaim": allocation.reclaim_notices.filter(state=ReclaimNotice.State.GIVEN).first(),
-            "asked": (asked := list(allocation.asked_for_more.filter(answered_at=None).select_related("by").order_by("pk"))),
+            "reclaim": notice,
+            "asked": asked,
             "asked_credits": any(one.wish == MoreAsked.Wish.CREDITS for one in asked),
         },
     )

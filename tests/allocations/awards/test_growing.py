@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from dateutil.relativedelta import relativedelta
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from allocations.awards import lapsing, rests, wishes
 from allocations.awards.growing import award_of
@@ -439,6 +440,36 @@ def test_the_page_offers_one_click_to_the_team_and_shows_what_was_given(programm
     for person, status in ((programme.colleague, 403), (programme.officer, 403), (programme.rival, 404)):
         assert signed_in(person).post(f"{address}ask/topup/", {"amount": "1", "once": "e" * 20}).status_code == status
     assert money(allocation).granted == 400 * MICRO
+
+
+def test_its_page_asks_no_more_however_much_was_given(programme: Programme) -> None:
+    allocation = awarded(programme, duties={**BY_RULE, "burst": {"credits_max": "50"}}, reclaim=IDLE, aid=AID)
+    spend(programme, allocation, 240)
+    topup(programme, allocation)
+    for person in (programme.founder, programme.officer):
+        client = signed_in(person)
+        client.get(f"/allocations/{allocation.code}/")
+        with CaptureQueriesContext(connection) as few:
+            assert client.get(f"/allocations/{allocation.code}/").status_code == 200
+        for _ in range(3):
+            supplement(programme, allocation, 1)
+        with CaptureQueriesContext(connection) as many:
+            client.get(f"/allocations/{allocation.code}/")
+        assert len(many) == len(few) <= 23  # eight rooms draw on this page; the goal of fifteen is not reached
+
+
+def test_the_calls_page_says_beforehand_what_comes_after(programme: Programme) -> None:
+    awarded(programme, duties={**BY_RULE, "burst": {"credits_max": "50"}}, reclaim=IDLE, leftover={"carry_percent": 40})
+    page = Client(headers={"host": settings.PORTAL_HOST}).get("/calls/build/").content.decode()
+    for words in (
+        "A top-up of up to 100 credits once 80 % are used, at most 2 times. The rule decides at once.",
+        "Up to 50 credits more once, which lapse after 30 days. An officer decides.",
+        "50 % of what is left returns from awards used below 10 %",
+        "A renewal takes 40 % of what was left on the last day along.",
+    ):
+        assert words in page
+    rules = Client(headers={"host": settings.PORTAL_HOST}).get("/awards/rules/").content.decode()
+    assert ("A top-up of up to 100 credits" in rules, "Up to 50 credits more" in rules) == (True, False)
 
 
 def test_officers_see_the_limits_on_their_page(programme: Programme) -> None:
