@@ -141,6 +141,7 @@ NO_PAGES = {
         "health_ready",
         "sessions:data_datasets",
         "sessions:data_dataset",
+        "sessions:data_session",
         "sessions:site_spec",
         "storage:credentials",
         "datasets:upload_look",
