@@ -10,6 +10,7 @@ from django.test import Client
 
 from notebooks_svc.sessions import idle, services
 from notebooks_svc.sessions.models import Session
+from notebooks_svc.sessions.queue import WAITED_LONG
 from notebooks_svc.sessions.tokens import session_token
 from notebooks_svc.sessions.warning import lab_plan, leads
 from portal.accounts.models import User
@@ -128,6 +129,16 @@ def test_only_the_sessions_own_token_reads_the_plan(world: World) -> None:
     assert browser.get(ask, headers={"Authorization": f"Bearer {session_token(session)[:-2]}"}).status_code == 401
     answer = browser.get(ask, headers={"Authorization": f"Bearer {session_token(session)}"})
     assert len(answer.json()["messages"]) == 2
+
+
+def test_the_page_promises_a_letter_to_those_alone_who_get_one(world: World) -> None:
+    world.site.boot_takes_s = None
+    session = world.launch()
+    world.run(1)
+    Session.objects.filter(pk=session.pk).update(state="queued", waiting="All machines of this size are busy.")
+    said = page(session, "live/")
+    assert timedelta(minutes=2) == WAITED_LONG
+    assert "when it has waited 2 minutes or more, a letter tells you that it starts" in said
 
 
 # --- nobody uses it -------------------------------------------------------------------------------------------------------
