@@ -22,13 +22,15 @@ START_LIMIT_S = 60
 class BareServer:
     """A server process with a configuration file of its own, in a folder of its own."""
 
+    environment: Path | None = None  # whose programs come first in the server's path
+
     def __init__(self, argv: list[str], config: str, health: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="commons-bare-"))
         (self.folder / "config.py").write_text(config.replace("FOLDER", str(self.folder)))
         self.argv, self.health = argv, health
 
     def __enter__(self) -> Self:
-        environment = environments_ready() / "base" / "bin"
+        environment = self.environment or environments_ready() / "base" / "bin"
         self.process = subprocess.Popen(
             [sys.executable, "-m", *self.argv, "-f", str(self.folder / "config.py")],
             cwd=self.folder,
@@ -115,6 +117,41 @@ c.UnsafeLocalBackend.clusters_directory = "FOLDER/clusters"
 c.ClusterConfig.scheduler_cmd = [{str(python)!r}, "-m", "distributed.cli.dask_scheduler"]
 c.ClusterConfig.worker_cmd = [{str(python)!r}, "-m", "distributed.cli.dask_worker"]
 c.ClusterConfig.worker_cores = 1
+""",
+            f"http://127.0.0.1:{base + 2}/api/health",
+        )
+
+
+class BareSlurmGateway(BareServer):
+    """
+    dask-gateway as it comes, with its own Slurm backend, which runs schedulers and workers as an account of the machine.
+
+    :param home: a folder the account may write
+    """
+
+    def __init__(self, environment: Path, servers: Path, *, home: Path) -> None:
+        base = port_base_free() + 270
+        self.environment = environment / "bin"
+        self.url, self.tcp = f"http://127.0.0.1:{base}", f"tls://127.0.0.1:{base + 1}"
+        python = environment / "bin" / "python"
+        super().__init__(
+            ["dask_gateway_server"],
+            f"""
+c.DaskGateway.address = "127.0.0.1:{base + 2}"
+c.Proxy.address = "127.0.0.1:{base}"
+c.Proxy.tcp_address = "127.0.0.1:{base + 1}"
+c.DaskGateway.authenticator_class = "dask_gateway_server.auth.SimpleAuthenticator"
+c.DaskGateway.backend_class = "dask_gateway_server.backends.jobqueue.slurm.SlurmBackend"
+b = c.SlurmBackend
+b.api_url = "http://127.0.0.1:{base + 2}/api"
+b.dask_gateway_jobqueue_launcher = {str(servers / "bin" / "dask-gateway-jobqueue-launcher")!r}
+k = c.SlurmClusterConfig
+k.account = "root"
+k.partition = "hpc"
+k.staging_directory = {str(home / ".bare-gateway")!r}
+k.scheduler_cmd = [{str(python)!r}, "-m", "distributed.cli.dask_scheduler"]
+k.worker_cmd = [{str(python)!r}, "-m", "distributed.cli.dask_worker"]
+k.worker_cores = 1
 """,
             f"http://127.0.0.1:{base + 2}/api/health",
         )

@@ -83,7 +83,7 @@ def _clusters(up: Up, gateway: BareGateway, rounds: int) -> None:
     for number in range(rounds + 1):
         answer = run_in_kernel(url, token, "from dask_gateway import Gateway\ngateway = Gateway()" + CLUSTER_CODE)
         assert not answer.error, answer.traceback
-        one, two = _first_result(answer.stdout), _cluster_bare(gateway)
+        one, two = first_result(answer.stdout), _cluster_bare(gateway)
         if number:
             ours.append(one)
             bare.append(two)
@@ -103,8 +103,9 @@ def _cluster_bare(gateway: BareGateway) -> float:
     )
     python = environments_ready() / "base" / "bin" / "python"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    return _first_result(done.stdout)
+    return first_result(done.stdout)
 
 
-def _first_result(text: str) -> float:
+def first_result(text: str) -> float:
+    """The seconds that `CLUSTER_CODE` printed."""
     return float(next(line for line in text.splitlines() if line.startswith("FIRST_RESULT")).split()[1])

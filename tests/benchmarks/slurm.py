@@ -1,5 +1,6 @@
 """
-Slurm: a launch beside a plain sbatch of the same server, a hundred launches at once, and what looking costs the controller.
+Slurm: a launch beside a plain sbatch of the same server, a hundred launches at once, what looking costs the controller, and a
+Dask cluster beside a bare dask-gateway on the same Slurm.
 
 `manage.py bench slurm`, as root.
 """
@@ -7,7 +8,10 @@ Slurm: a launch beside a plain sbatch of the same server, a hundred launches at 
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
+import shlex
 import subprocess
 import time
 import urllib.error
@@ -15,13 +19,16 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from notebooks_svc.wire import RunOrder
 from tests.support.kernel import run_in_kernel
-from tests.support.slurm import ENVIRONMENTS, SlurmUp, SlurmWorld, person_new
+from tests.support.slurm import ENVIRONMENTS, SERVERS, SlurmUp, SlurmWorld, person_new
 from tests.support.up import port_base_free
 
+from .bare import BareSlurmGateway
 from .figures import say
+from .launch import CLUSTER_CODE, first_result
 
 ROUNDS, ROUNDS_LONG = 4, 12
 AT_ONCE = 100
@@ -42,8 +49,11 @@ STAND_IN = (
 
 def run(*, long: bool) -> None:
     """All figures."""
+    rounds = ROUNDS_LONG if long else ROUNDS
     with SlurmUp() as up:
-        _launches(up, ROUNDS_LONG if long else ROUNDS)
+        bare = Bare(up, up.launch(minutes=120))
+        _launches(up, bare, rounds)
+        _clusters(up, bare, rounds)
     world = SlurmWorld(port_base_free() + 350, cpus=64, memory_mib=262_144)
     try:
         _at_once(world, WATCH_LONG_S if long else WATCH_S)
@@ -54,19 +64,19 @@ def run(*, long: bool) -> None:
 # --- one launch -----------------------------------------------------------------------------------------------------------
 
 
-def _launches(up: SlurmUp, rounds: int) -> None:
-    ours, bare = [], []
+def _launches(up: SlurmUp, bare: Bare, rounds: int) -> None:
+    ours, theirs = [], []
     for number in range(rounds + 1):
-        one, two = _launch_ours(up), _launch_bare(up)
-        if number:  # the first of each makes accounts and warms the disk
+        one, two = _launch_ours(up), bare.launch()
+        if number:  # the first of each warms the disk
             ours.append(one)
-            bare.append(two)
-    more = median(ours) - median(bare)
+            theirs.append(two)
+    more = median(ours) - median(theirs)
     say(
-        "click to a kernel that answered, beside a plain sbatch of the same server",
-        median(ours) / median(bare),
+        "click to a kernel that answered, beside a plain sbatch of the same single-user server by the same person",
+        median(ours) / median(theirs),
         "at most 1 s more",
-        f"{median(ours):.2f} s beside {median(bare):.2f} s: {more:+.2f} s",
+        f"{median(ours):.2f} s beside {median(theirs):.2f} s: {more:+.2f} s",
     )
 
 
@@ -81,25 +91,122 @@ def _launch_ours(up: SlurmUp) -> float:
     return took
 
 
-def _launch_bare(up: SlurmUp) -> float:
-    """The same Jupyter by hand: sbatch, wait for it, run a cell."""
-    port, token = port_base_free() + 480, "bare"
-    python = ENVIRONMENTS / "base/bin/python"
-    server = (
-        f"{python} -m jupyterlab --allow-root --no-browser --ip=127.0.0.1 --port={port} --IdentityProvider.token={token} "
-        "--ServerApp.root_dir=/tmp --ServerApp.base_url=/bare/"
+class Bare:
+    """
+    The colleague's own single-user server by hand: the same program with the same environment, home and account, submitted by
+    sbatch and reached without a hub in between.
+
+    :param session: a session of the same person that lives meanwhile, whose environment and token are lent
+    """
+
+    def __init__(self, up: SlurmUp, session: dict[str, Any]) -> None:
+        self.up, self.session = up, session
+        self.url, self.token = up.notebook_token(session["id"])
+        self.account = "c" + session["url"].rstrip("/").split("/")[-2]
+        self.home = up.slurm_folder / "homes" / session["allocation"] / self.account[1:]
+        pid = _server_pid(session["id"])
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        self.env = dict(pair.decode().split("=", 1) for pair in pairs if b"=" in pair and not pair.startswith(b"SLURM"))
+        self.argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+        # What is submitted on the portal's own accounts without the portal is ended at the next look: this is another.
+        up.box.run("sacctmgr", "-i", "add", "user", self.account, "account=root", check=False)
+        self.number = 0
+
+    def launch(self) -> float:
+        """Seconds from the command to a kernel's answer."""
+        self.number += 1
+        port = port_base_free() + 480 + self.number % 15
+        prefix = f"/bare{self.number}/"
+        env = {
+            **self.env,
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}{prefix}",
+            "JUPYTERHUB_SERVICE_PREFIX": prefix,
+            "JUPYTER_RUNTIME_DIR": f"{self.home}/.local/share/jupyter/runtime/bare{self.number}",
+            "SLURM_CONF": str(self.up.box.conf),
+        }
+        entry = pwd.getpwnam(self.account)
+        words = [
+            "--account=root",
+            "--partition=hpc",
+            "--mem=2G",
+            "--cpus-per-task=1",
+            f"--chdir={self.home}",
+            "-o",
+            "/dev/null",
+        ]
+        began = time.perf_counter()
+        done = subprocess.run(
+            ["/usr/bin/sbatch", "--parsable", *words, "--wrap", shlex.join(self.argv)],
+            user=entry.pw_uid,
+            group=entry.pw_gid,
+            extra_groups=os.getgrouplist(self.account, entry.pw_gid),
+            env=env,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        url = f"http://127.0.0.1:{port}{prefix}"
+        while not _answers(url + "api"):
+            time.sleep(0.05)
+            assert time.perf_counter() - began < 120, "the bare server does not answer"
+        assert run_in_kernel(url, self.token, "print(6 * 7)").stdout == "42\n"
+        took = time.perf_counter() - began
+        job = done.stdout.strip()
+        self.up.box.run("scancel", job)
+        while self.up.box.run("squeue", "-h", "-j", job, check=False).strip():
+            time.sleep(0.1)
+        return took
+
+
+def _server_pid(id: str) -> int:
+    """The process of a session's single-user server."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"COMMONS_PROCESS={id}".encode() not in (entry / "environ").read_bytes().split(b"\0"):
+                continue
+            if b"jupyterhub.singleuser" in (entry / "cmdline").read_bytes():
+                return int(entry.name)
+        except OSError:
+            continue
+    raise AssertionError(f"{id} has no server here")
+
+
+# --- a cluster ------------------------------------------------------------------------------------------------------------
+
+
+def _clusters(up: SlurmUp, bare: Bare, rounds: int) -> None:
+    session = up.launch(profile="medium")
+    url, token = up.notebook_token(session["id"])
+    ours, theirs = [], []
+    with BareSlurmGateway(ENVIRONMENTS / "base", SERVERS, home=bare.home) as gateway:
+        for number in range(rounds + 1):
+            answer = run_in_kernel(url, token, "from dask_gateway import Gateway\ngateway = Gateway()" + CLUSTER_CODE)
+            assert not answer.error, answer.traceback
+            one, two = first_result(answer.stdout), _cluster_bare(gateway, bare.account)
+            if number:
+                ours.append(one)
+                theirs.append(two)
+            time.sleep(3)  # what has ended gives its place back
+    up.api("colleague", "POST", f"/sessions/{session['id']}/stop")
+    up.wait_session(session["id"], "ended")
+    say(
+        "new_cluster() to a first result on Slurm, beside a bare dask-gateway on the same Slurm",
+        median(ours) / median(theirs),
+        "≤ 1.1",
+        f"{median(ours):.2f} s beside {median(theirs):.2f} s",
     )
-    began = time.perf_counter()
-    job = up.box.run("sbatch", "--parsable", "-A", "root", "--mem=2G", "-o", "/dev/null", "--wrap", server).strip()
-    url = f"http://127.0.0.1:{port}/bare/"
-    while not _answers(url + "api"):
-        time.sleep(0.05)
-    assert run_in_kernel(url, token, "print(6 * 7)").stdout == "42\n"
-    took = time.perf_counter() - began
-    up.box.run("scancel", job)
-    while up.box.run("squeue", "-h", "-j", job, check=False).strip():
-        time.sleep(0.1)
-    return took
+
+
+def _cluster_bare(gateway: BareSlurmGateway, account: str) -> float:
+    code = (
+        "from dask_gateway import Gateway, BasicAuth\n"
+        f"gateway = Gateway(address={gateway.url!r}, proxy_address={gateway.tcp!r}, auth=BasicAuth({account!r}))\n"
+        + CLUSTER_CODE
+    )
+    done = subprocess.run([ENVIRONMENTS / "base/bin/python", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return first_result(done.stdout)
 
 
 def _answers(url: str) -> bool:
