@@ -101,6 +101,39 @@ def test_a_silent_scheduler_says_nothing_about_any_job(slurm: SlurmWorld, monkey
     slurm.gone(order)
 
 
+def test_a_job_that_a_killed_controller_forgot_ends_free_unless_somebody_used_it(
+    slurm: SlurmWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, used = slurm.start(slurm.order()), slurm.start(slurm.order())
+    for order in (lost, used):
+        slurm.running(order)
+    slurm.engine.mark_ready(used.id, time.time())
+    monkeypatch.setattr(Commands, "squeue", lambda self: [])
+    monkeypatch.setattr(Commands, "sacct", lambda self, since: [])
+    assert slurm.engine.look_fresh(lost.id).state == "unknown"
+    for order in (lost, used):
+        slurm.engine.write(f"{order.id}.absent", repr(time.time() - 41))
+    item = slurm.engine.look_fresh(lost.id)
+    assert (item.state, item.reason, item.started) == ("gone", "node_fail", None)
+    assert slurm.engine.look_fresh(used.id).state == "unknown"
+    monkeypatch.undo()
+    slurm.engine.stop(used.id)
+    slurm.gone(used)
+
+
+def test_a_job_that_has_anothers_number_is_not_cancelled_for_it(slurm: SlurmWorld) -> None:
+    order = slurm.start(slurm.order())
+    slurm.running(order)
+    number = int((slurm.engine.folder / f"{order.id}.job").read_text())
+    # As after the death of a controller that had given the number twice: the launch meant here is another.
+    slurm.engine.commands.cancel([number], name="s01jgzzzzzzzzzzzzzzzzzzzzzz")
+    slurm.engine.commands.ask_to_end(number, name="s01jgzzzzzzzzzzzzzzzzzzzzzz")
+    time.sleep(1)
+    assert slurm.engine.look_fresh(order.id).state == "alive"
+    slurm.engine.stop(order.id)
+    slurm.gone(order)
+
+
 def test_a_submission_without_an_answer_is_asked_again_and_never_ended(slurm: SlurmWorld) -> None:
     order = slurm.order()
     away = slurm.engine_new(conf=Path("/nonexistent/slurm.conf"))

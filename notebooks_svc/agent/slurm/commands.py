@@ -172,14 +172,18 @@ class Commands:
         )
         return [one for row in _rows(said, mark, len(BATCH)) if (one := _stretch(row)) is not None]
 
-    def cancel(self, jobs: list[int]) -> None:
-        """Cancel jobs by id; one that has ended is no trouble."""
-        if jobs:
-            self._run("scancel", "-Q", *map(str, jobs))
+    def cancel(self, jobs: list[int], *, name: str = "") -> None:
+        """
+        Cancel jobs by id; one that has ended is no trouble.
 
-    def ask_to_end(self, job: int) -> None:
-        """Signal the batch script alone, which has its program end in order."""
-        self._run("scancel", "-Q", "--batch", "--signal=USR1", str(job))
+        :param name: and only those of this name: a controller that was killed may give an id to somebody else's job
+        """
+        if jobs:
+            self._run("scancel", "-Q", *([f"--name={name}"] if name else []), *map(str, jobs))
+
+    def ask_to_end(self, job: int, *, name: str) -> None:
+        """Signal the batch script alone, which has its program end in order; not that of another job that has the id now."""
+        self._run("scancel", "-Q", "--batch", "--signal=USR1", f"--name={name}", str(job))
 
     def time_limit(self, job: int, minutes: int) -> None:
         """Set a job's time limit; needs Operator, because an owner cannot raise it."""

@@ -158,12 +158,12 @@ class SlurmEngine(Looks):
         job = self._job_of(id)
         if job is None or (self.folder / f"{id}.asked_to_end").exists():
             return
-        self.commands.ask_to_end(job)
+        self.commands.ask_to_end(job, name=id)
         self.write(f"{id}.asked_to_end", repr(time.time()))
 
     def _cancel(self, id: str) -> None:
         jobs = {self._job_of(id)} | {job.job for job in self._snapshot_jobs(id)}
-        self.commands.cancel(sorted(job for job in jobs if job is not None))
+        self.commands.cancel(sorted(job for job in jobs if job is not None), name=id)
         self.write(f"{id}.cancelled", repr(time.time()))
 
     def extend(self, id: str, deadline: float) -> bool:

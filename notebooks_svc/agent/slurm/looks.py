@@ -30,6 +30,7 @@ SNAPSHOT = "slurm.look"
 BUSY_S = 12.0  # after a start or a stop, looks come oftener for this long
 NEVER_BEGAN_S = 180.0  # a submission that nobody has heard of by then never arrived, or will be cancelled when it does
 LOST_MAX = 3
+LOST_S = 40.0  # so long without a trace in complete looks, and a job that was never ready counts as lost by the site
 HOME_FAILED = 75  # job.py's exit code
 MARGIN_S = 600.0
 # How far back accounting is read anew: the last two hours oftener (`reread_every_s`), a day and a bit once in a while.
@@ -250,6 +251,7 @@ class Looks(EngineFolder):
         base["ready_at"] = self._ready_mark(order.id)
         base["deadline"] = self.deadline_of(order)
         if living:
+            (self.folder / f"{order.id}.absent").unlink(missing_ok=True)
             job = next((j for j in living if j.state in _RUNNING), min(living, key=lambda j: j.job))
             if job.state in _RUNNING:
                 return LookItem(**base, state="alive", started=job.start, seen_alive=now, node=job.node, source="scheduler")
@@ -258,14 +260,30 @@ class Looks(EngineFolder):
         if ended:
             self._journal_from(order, ended)
             return None
-        if not queued and now - self._ordered_at(order.id) > NEVER_BEGAN_S and self._job_of(order.id) is None:
-            # Should the controller take it later after all, the mark has it cancelled before it does anything.
-            self.write_once(f"{order.id}.stop", json.dumps({"at": now, "reason": "never began"}))
-            self._journal_write(order.id, ended=now, exit_code=None, reason="never began", started=None)
+        if fate := self._fate_without_a_trace(order, now=now) if not queued else "":
+            self._journal_write(order.id, ended=now, exit_code=None, reason=fate, started=None)
             return None
         if self._job_of(order.id) is None:
             return self._unsubmitted(order, now=now)
         return LookItem(**base, state="unknown", source="scheduler")
+
+    def _fate_without_a_trace(self, order: RunOrder, *, now: float) -> str:
+        """
+        Why what neither controller nor accounting knows of has ended; "" while nobody can say.
+
+        A submission that was never heard of never arrived. What the controller took and forgot is lost: one that is killed
+        loses what it took in its last seconds, and ends it on the node. That is said only of what was of use to nobody, and
+        is free.
+        """
+        if self._job_of(order.id) is None:
+            if now - self._ordered_at(order.id) <= NEVER_BEGAN_S:
+                return ""
+            # Should the controller take it later after all, the mark has it cancelled before it does anything.
+            self.write_once(f"{order.id}.stop", json.dumps({"at": now, "reason": "never began"}))
+            return "never began"
+        if self._ready_mark(order.id) is not None:
+            return ""
+        return "node_fail" if now - float(self.write_once(f"{order.id}.absent", repr(now))) >= LOST_S else ""
 
     def _unsubmitted(self, order: RunOrder, *, now: float) -> LookItem | None:
         """Nobody has heard of it yet. Stopped before it was submitted it has ended: a start that still comes finds that."""
