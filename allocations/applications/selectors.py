@@ -22,6 +22,7 @@ from .states import UNDER_WAY, Outcome, S
 
 # Upper rooms name here who else may read an application: dotted paths of functions (user) → queryset of application ids.
 READERS: list[str] = []
+CODE_MAX = 20  # longer ones are no codes, and no pattern a database would look for
 
 
 def application_list_for_user(*, user: User) -> QuerySet[Application]:
@@ -49,7 +50,7 @@ def application_get_for_user(*, user: User, code: str) -> Application:
         inside |= Q(submitted_at__isnull=False)
     for reader in READERS:
         inside |= Q(pk__in=cached_import(reader)(user))
-    application = _rows().filter(inside, code__iexact=code).distinct().first()
+    application = _rows().filter(inside, code__iexact=code).distinct().first() if len(code) <= CODE_MAX else None
     if application is None:
         raise NotYours("application")
     return application

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from allocations.calls.answers import answer_words
 from allocations.calls.selectors import call_get_for_user
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
+from portal.core.words import whole_number
 from portal.organisations.policies import MAY_APPLY, org_role
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
 from portal.threads.selectors import unread_mark
@@ -49,7 +50,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     now = timezone.now()
     if request.method == "POST":
         pk = request.POST.get("organisation", "")
-        organisation = organisation_get_for_user(user=user, pk=int(pk) if pk.isdigit() else 0)
+        organisation = organisation_get_for_user(user=user, pk=whole_number(pk) or 0)
         application = drafts.draft_create(call=call, organisation=organisation, by=user, at=now)
         return redirect("applications:edit", code=application.code, step=1)
     organisations = organisation_list_for_user(user=user).filter(
@@ -298,7 +299,7 @@ def _save(application: Application, form: PageForm, request: HttpRequest, *, see
     conflicts = drafts.draft_save(
         application=application,
         changes=changes,
-        base=int(version) if version.isdigit() else 0,
+        base=whole_number(version) or 0,
         by=user,
         at=timezone.now(),
         shown=shown,

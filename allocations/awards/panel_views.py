@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -31,6 +32,7 @@ from .forms import PanelReasonsForm
 from .panel import PanelAsk
 
 PAGE = 100
+SCORE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?")
 
 
 @login_required
@@ -155,10 +157,10 @@ def _officer(request: HttpRequest, slug: str) -> tuple[Any, Call]:
 
 
 def _ask(request: HttpRequest) -> PanelAsk:
-    score = request.GET.get("score", "").replace(".", "", 1)
+    score = request.GET.get("score", "")
     return PanelAsk(
         state=request.GET.get("state", "open"),
-        score_from=float(request.GET["score"]) if score.isdigit() else None,
+        score_from=float(score) if SCORE.fullmatch(score) else None,
         country=request.GET.get("country", "")[:2],
         words=request.GET.get("q", "")[:80],
         sort=request.GET.get("sort", "score"),

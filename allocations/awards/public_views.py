@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -112,7 +113,7 @@ def embargo(request: HttpRequest, code: str) -> HttpResponse:
     user: Any = request.user
     application = application_get_for_user(user=user, code=code)
     check_may_officiate(user=user, application=application)
-    until, reason = parse_date(request.POST.get("until", "") or "x"), request.POST.get("reason", "").strip()[:500]
+    until, reason = _day(request.POST.get("until", "")), request.POST.get("reason", "").strip()[:500]
     if until is None or not reason:
         raise Malformed("An embargo has a last day and a reason, for example a patent that is being filed.", field="until")
     Application.objects.filter(pk=application.pk).update(embargo_until=until)
@@ -120,3 +121,11 @@ def embargo(request: HttpRequest, code: str) -> HttpResponse:
     audit.event_record(kind="application.embargo", actor=user, about=about, at=timezone.now(), until=str(until), reason=reason)
     messages.success(request, f"Its names stay out of the register until {until:%-d %B %Y}.")
     return redirect("applications:detail", code=code)
+
+
+def _day(text: str) -> date | None:
+    """A day as a browser sends it; None for what is no day of any calendar."""
+    try:
+        return parse_date(text)
+    except ValueError:
+        return None

@@ -18,6 +18,7 @@ from allocations.ledger.selectors import pool_list
 from portal.accounts.models import Role, User
 from portal.accounts.policies import check_role
 from portal.core.errors import NotYours, Refusal
+from portal.core.words import whole_number
 
 from . import editing, selectors
 from .document import CallDocument
@@ -214,13 +215,12 @@ def _save(draft: CallDraft, place: Place, number: int | None, form: PartForm, re
     content = form.content()
     if place.shape == "many" or (place.path not in ("about", "amounts", "review", "duties")):
         form.model.model_validate(content)
-    revision = request.POST.get("revision", "")
     editing.draft_put(
         draft=draft,
         place=place,
         number=number,
         content=content,
-        revision=int(revision) if revision.isdigit() else -1,
+        revision=_revision(request),
         by=_user(request),
         at=timezone.now(),
     )
@@ -244,13 +244,12 @@ def remove(request: HttpRequest, slug: str, place: str, number: int | None = Non
     found = _place(place)
     if found.shape == "whole" or (found.shape == "many") != (number is not None):
         raise NotYours("part")
-    revision = request.POST.get("revision", "")
     editing.draft_put(
         draft=draft,
         place=found,
         number=number,
         content=None,
-        revision=int(revision) if revision.isdigit() else -1,
+        revision=_revision(request),
         by=_user(request),
         at=timezone.now(),
     )
@@ -325,6 +324,11 @@ def resume(request: HttpRequest, slug: str) -> HttpResponse:
     editing.call_resume(call=selectors.call_get_for_staff(slug=slug, user=user), by=user, at=timezone.now())
     messages.success(request, "The call takes applications again.")
     return redirect("calls:edit", slug=slug)
+
+
+def _revision(request: HttpRequest) -> int:
+    found = whole_number(request.POST.get("revision", ""))
+    return -1 if found is None else found
 
 
 def _user(request: HttpRequest) -> User:

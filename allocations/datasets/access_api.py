@@ -133,7 +133,7 @@ def agreement_create(
 @router.post("/datasets/{slug}/delegate")
 def delegate_set(request: HttpRequest, slug: str, body: DelegateIn) -> dict[str, Any]:
     """Let another data steward decide too, as the dataset's steward."""
-    other = User.objects.filter(email__iexact=body.email).first() if body.email else None
+    other = User.objects.filter(email__iexact=body.email[:254]).first() if body.email else None
     if body.email and other is None:
         raise Malformed(f"{body.email} is no data steward here.", field="email")
     dataset = services.delegate_set(

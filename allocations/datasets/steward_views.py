@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from portal.accounts.models import Role, User
 from portal.core.errors import Refusal
+from portal.core.words import whole_number
 
 from . import policies, selectors, services
 from .duo import USES, duo_findings
@@ -51,7 +52,7 @@ def decide_many(request: HttpRequest) -> HttpResponse:
     """The same decision for every ticked request; each applicant is told."""
     user: Any = request.user
     form = BulkForm(request.POST)
-    ticked = [int(pk) for pk in request.POST.getlist("access") if pk.isdigit()][:200]
+    ticked = [pk for text in request.POST.getlist("access")[:200] if (pk := whole_number(text)) is not None]
     rows = list(selectors.queue_for_steward(user=user).filter(pk__in=ticked))
     if not form.is_valid() or not rows:
         messages.error(request, "Tick at least one request and choose a decision.")

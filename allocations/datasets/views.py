@@ -16,6 +16,7 @@ from allocations.projects import selectors as projects_read
 from allocations.projects.models import Allocation
 from portal.accounts.models import User
 from portal.core.errors import NotYours, Refusal
+from portal.core.words import whole_number
 
 from . import agreements, counting, downloads, exports, policies, search, selectors, services, use
 from .access import AccessDenied, access_check, dataset_published, version_find, version_for
@@ -237,7 +238,7 @@ def dcat_file(request: HttpRequest, slug: str) -> HttpResponse:  # noqa: ARG001
 def catalogue_file(request: HttpRequest) -> HttpResponse:
     """A page of the whole catalogue as DCAT; the Link header names the next."""
     page = request.GET.get("page", "1")
-    number = int(page) if page.isdigit() and 0 < int(page) < 10_000 else 1
+    number = min(max(1, whole_number(page) or 1), 10_000)
     rows = selectors.dataset_list()
     answer = HttpResponse(
         json.dumps(exports.catalogue(rows, page=number), ensure_ascii=False), content_type="application/ld+json"

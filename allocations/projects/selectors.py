@@ -12,6 +12,8 @@ from portal.organisations.models import OrgRole
 from .models import Allocation, AllocationResource, MoreAsked
 from .states import S
 
+CODE_MAX = 20  # longer ones are no codes, and no pattern a database would look for
+
 
 def _people_of(user: User) -> Q:
     inside = Q(organisation__memberships__user=user, organisation__memberships__left_at__isnull=True)
@@ -33,7 +35,7 @@ def allocation_get_for_user(*, user: User, code: str) -> Allocation:
     rows = Allocation.objects.select_related("organisation")
     if not user.role_set & {Role.OFFICER, Role.OPERATOR}:
         rows = rows.filter(_people_of(user)).distinct()
-    allocation = rows.filter(code__iexact=code).first()
+    allocation = rows.filter(code__iexact=code).first() if len(code) <= CODE_MAX else None
     if allocation is None:
         raise NotYours("allocation")
     return allocation

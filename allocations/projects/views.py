@@ -15,6 +15,7 @@ from allocations.catalogue.selectors import profile_list
 from allocations.ledger.selectors import last_moved
 from portal.accounts.models import Role
 from portal.core.errors import NotAllowed, Refusal
+from portal.core.words import whole_number
 from portal.organisations.policies import roles_remembered
 from portal.organisations.selectors import member_list
 from portal.threads.selectors import unread_mark
@@ -96,7 +97,7 @@ def statement_page(request: HttpRequest, code: str) -> HttpResponse:
     user: Any = request.user
     allocation = selectors.allocation_get_for_user(user=user, code=code)
     cursor = request.GET.get("cursor", "")
-    lines = statement(allocation=allocation, before_seq=int(cursor) if cursor.isdigit() else None, limit=PAGE + 1)
+    lines = statement(allocation=allocation, before_seq=whole_number(cursor), limit=PAGE + 1)
     shown = lines[:PAGE]
     return render(
         request,

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from portal.accounts.models import Role
 from portal.core.errors import Refusal
+from portal.core.words import whole_number
 from portal.organisations.policies import MAY_APPLY, org_role
 
 from . import selectors, services
@@ -93,7 +94,7 @@ def autosave(request: HttpRequest, pk: int) -> HttpResponse:
     version = request.POST.get("version", "")
     try:
         report = selectors.report_get_for_user(user=user, pk=pk)
-        base = int(version) if version.isdigit() else None
+        base = whole_number(version)
         saved = services.report_save(report=report, answers=_raw(request), base=base, by=user)
     except Refusal as refusal:
         return HttpResponse(refusal.message, status=refusal.status, content_type="text/plain; charset=utf-8")

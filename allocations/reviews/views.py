@@ -18,6 +18,7 @@ from allocations.applications.selectors import application_get_for_user
 from portal.accounts.models import Role
 from portal.accounts.policies import check_role
 from portal.core.errors import NotYours, Refusal
+from portal.core.words import whole_number
 
 from . import policies, selectors, services
 from .forms import AssignForm, ConflictForm, ProfileForm, ReopenForm, ReviewForm
@@ -113,7 +114,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
             recommended=form.cleaned_data.get("recommended"),
             comment=request.POST.get("comment", ""),
             by=user,
-            base=int(version) if version.isdigit() else None,
+            base=whole_number(version),
         )
     except Refusal as refusal:
         return HttpResponse(refusal.message, status=refusal.status, content_type="text/plain; charset=utf-8")

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 NULL = "\x00"
+DIGITS_MAX = 18
 # Characters no keyboard has and no page shows: pasted from PDF files, or sent to harm. Tab and line ends are text.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -27,3 +28,11 @@ def text_unkeepable(value: Any) -> bool:
     if isinstance(value, dict):
         return any(text_unkeepable(key) or text_unkeepable(one) for key, one in value.items())
     return isinstance(value, list) and any(map(text_unkeepable, value))
+
+
+def whole_number(text: str) -> int | None:
+    """
+    A whole number as a form or an address sends it; None for everything else, also for digits of other scripts and for numbers
+    that no column holds.
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None

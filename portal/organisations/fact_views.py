@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from portal.accounts.models import Role
 from portal.core.errors import NotAllowed, NotYours, Refusal
+from portal.core.words import whole_number
 
 from . import declarations, facts, policies, selectors, years
 from .forms import RelatedFirmForm, SubsidyForm, VerifyForm, YearForm
@@ -144,7 +145,7 @@ def sign(request: HttpRequest, pk: int) -> HttpResponse:
     signed = declarations.declaration_sign(
         organisation=_organisation(request, pk),
         kind=kind,
-        version=int(version) if version.isdigit() else 0,
+        version=whole_number(version) or 0,
         by=user,
         at=timezone.now(),
     )

@@ -11,7 +11,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.core.words import CONTROL, text_clean, text_unkeepable
+from portal.core.words import CONTROL, text_clean, text_unkeepable, whole_number
 from tests.support import portal
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -66,3 +66,11 @@ def test_the_api_refuses_what_cannot_be_kept(now: datetime, text: str) -> None:
     before = firm.name
     firm.refresh_from_db()
     assert firm.name == before
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("42", 42), ("²", None), ("٣", None), ("", None), ("-1", None), (" 1", None), ("9" * 19, None)],
+)
+def test_a_whole_number_is_read_or_is_none(text: str, number: int | None) -> None:
+    assert whole_number(text) == number
