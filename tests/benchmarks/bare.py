@@ -134,6 +134,11 @@ class BareSlurmGateway(BareServer):
         self.environment = environment / "bin"
         self.url, self.tcp = f"http://127.0.0.1:{base}", f"tls://127.0.0.1:{base + 1}"
         python = environment / "bin" / "python"
+        # Its launcher begins in the account's home of the machine, and people of a portal have none there.
+        launcher = home / ".bare-launcher"
+        program = servers / "bin" / "dask-gateway-jobqueue-launcher"
+        launcher.write_text(f'#!/bin/sh\nHOME="{home}" exec "{program}"\n')
+        launcher.chmod(0o755)
         super().__init__(
             ["dask_gateway_server"],
             f"""
@@ -144,7 +149,7 @@ c.DaskGateway.authenticator_class = "dask_gateway_server.auth.SimpleAuthenticato
 c.DaskGateway.backend_class = "dask_gateway_server.backends.jobqueue.slurm.SlurmBackend"
 b = c.SlurmBackend
 b.api_url = "http://127.0.0.1:{base + 2}/api"
-b.dask_gateway_jobqueue_launcher = {str(servers / "bin" / "dask-gateway-jobqueue-launcher")!r}
+b.dask_gateway_jobqueue_launcher = {str(launcher)!r}
 k = c.SlurmClusterConfig
 k.account = "root"
 k.partition = "hpc"
