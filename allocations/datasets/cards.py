@@ -11,7 +11,6 @@ from allocations.projects.models import Allocation
 from portal.accounts.models import Role
 
 from . import selectors
-from .access import readable_datasets
 from .models import Access
 from .states import A, AccessClass
 
@@ -43,5 +42,4 @@ def on_allocation(_: HttpRequest, *, allocation: Allocation) -> tuple[str, dict[
     """What the allocation may read, and what it waits for."""
     rows = Access.objects.filter(allocation=allocation).select_related("dataset").order_by("-pk")
     shown = list(rows.exclude(dataset__access_class=AccessClass.OPEN)[:20])
-    open_ones = list(readable_datasets(allocation=allocation, at=timezone.now()).filter(access_class=AccessClass.OPEN)[:5])
-    return "datasets/card_allocation.html", {"accesses": shown, "open_ones": open_ones}
+    return "datasets/card_allocation.html", {"accesses": shown}

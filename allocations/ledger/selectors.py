@@ -8,6 +8,8 @@ from datetime import datetime
 
 from django.db.models import F, QuerySet, Sum
 
+from portal.core.remembering import answer_known, remembered
+
 from .models import Account, Transfer
 from .states import AccountKind, Move
 
@@ -30,6 +32,7 @@ class Balance:
         return self.spent - self.adjusted
 
 
+@remembered
 def balance(*, code: str) -> Balance:
     """The balances of one account: one row, whatever its history."""
     return _balance(Account.objects.get(code=code))
@@ -46,8 +49,9 @@ def _balance(account: Account) -> Balance:
     )
 
 
-def _key(code: str) -> int:
-    return Account.objects.values_list("pk", flat=True).get(code=code)
+def _key(code: str) -> QuerySet[Account, int]:
+    """An account's key, found within the same query."""
+    return Account.objects.filter(code=code).values_list("pk", flat=True)[:1]
 
 
 def pool_list() -> QuerySet[Account]:
@@ -61,7 +65,14 @@ def transfer_page(*, account: str, before_seq: int | None, limit: int) -> list[T
     rows = Transfer.objects.filter(account_id=_key(account))
     if before_seq is not None:
         rows = rows.filter(seq__lt=before_seq)
-    return list(rows.select_related("counter", "settles").order_by("-seq")[:limit])
+    return list(rows.select_related("account", "counter", "settles").order_by("-seq")[:limit])
+
+
+def balance_with(newest: list[Transfer], *, code: str) -> Balance:
+    """The balances of an account whose newest transfers were just read, of the same moment; no query unless it has none."""
+    found = _balance(newest[0].account) if newest else balance(code=code)
+    answer_known(balance, found, code=code)
+    return found
 
 
 def charges_of(*, subject: str) -> list[Transfer]:

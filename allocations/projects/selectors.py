@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from allocations.ledger.selectors import Balance, balance_map
 from portal.accounts.models import Role, User
 from portal.core.errors import NotAllowed, NotYours, Refusal
+from portal.core.remembering import remembered
 from portal.organisations.models import OrgRole
 
-from .models import Allocation, AllocationResource, MoreAsked
+from .models import Allocation, AllocationResource, MoreAsked, ReclaimNotice
 from .states import S
 
 CODE_MAX = 20  # longer ones are no codes, and no pattern a database would look for
+
+
+# Whether an allocation has a notice that idle credits return, and a wish that no officer answered.
+WAITING = {
+    "noticed": Exists(ReclaimNotice.objects.filter(allocation=OuterRef("pk"), state=ReclaimNotice.State.GIVEN)),
+    "asking": Exists(MoreAsked.objects.filter(allocation=OuterRef("pk"), answered_at=None)),
+}
 
 
 def _people_of(user: User) -> Q:
@@ -26,13 +36,14 @@ def allocation_list_for_user(*, user: User) -> QuerySet[Allocation]:
     return Allocation.objects.filter(_people_of(user)).select_related("organisation").distinct().order_by("-pk")
 
 
-def allocation_get_for_user(*, user: User, code: str) -> Allocation:
+def allocation_get_for_user(*, user: User, code: str, also: dict[str, Any] | None = None) -> Allocation:
     """
     One allocation: for its people; officers and operators see all.
 
+    :param also: annotations to read with it, such as `WAITING`
     :raises NotYours: otherwise
     """
-    rows = Allocation.objects.select_related("organisation")
+    rows = Allocation.objects.select_related("organisation").annotate(**(also or {}))
     if not user.role_set & {Role.OFFICER, Role.OPERATOR}:
         rows = rows.filter(_people_of(user)).distinct()
     allocation = rows.filter(code__iexact=code).first() if len(code) <= CODE_MAX else None
@@ -50,6 +61,12 @@ def balances(allocations: list[Allocation]) -> dict[str, Balance]:
 def covered_resources(*, allocation: Allocation) -> QuerySet[AllocationResource]:
     """The resources an allocation covers, with their frozen rates."""
     return allocation.resources.select_related("resource__site__provider").order_by("resource__slug")
+
+
+@remembered
+def covered_list(*, allocation: Allocation) -> list[AllocationResource]:
+    """The same, read once for a page."""
+    return list(covered_resources(allocation=allocation))
 
 
 def covered_get(*, allocation: Allocation, resource: str) -> AllocationResource:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from allocations.ledger.models import Transfer
-from allocations.ledger.selectors import transfer_page, transfers_from
+from allocations.ledger.selectors import Balance, balance_with, transfer_page, transfers_from
 from allocations.ledger.states import Move
 from portal.accounts.models import User
 from portal.core.quantities import credits_text
@@ -90,6 +90,14 @@ def statement(*, allocation: Allocation, before_seq: int | None = None, limit: i
     rows = transfer_page(account=allocation.account, before_seq=before_seq, limit=limit)
     people = _people(rows)
     return [_line(row, people) for row in rows]
+
+
+def statement_newest(*, allocation: Allocation, limit: int, known: Sequence[User]) -> tuple[Balance, list[StatementLine]]:
+    """The balance and the newest lines, read at the same moment. Names of `known` people are not asked for again."""
+    rows = transfer_page(account=allocation.account, before_seq=None, limit=limit)
+    people = {f"person:{user.pk}": str(user) for user in known}
+    people |= _people([row for row in rows if row.by not in people])
+    return balance_with(rows, code=allocation.account), [_line(row, people) for row in rows]
 
 
 def statement_all(*, allocation: Allocation) -> Iterator[StatementLine]:

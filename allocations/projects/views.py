@@ -10,24 +10,25 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from allocations.catalogue.rates import formula
-from allocations.catalogue.selectors import profile_list
+from allocations.catalogue.rates import Size, formula
 from allocations.ledger.selectors import last_moved
-from portal.accounts.models import Role
+from portal.accounts.models import Role, User
 from portal.core.errors import NotAllowed, Refusal
+from portal.core.remembering import answer_known, remembering
 from portal.core.words import whole_number
-from portal.organisations.policies import roles_remembered
+from portal.organisations.policies import org_role
 from portal.organisations.selectors import member_list
 from portal.threads.selectors import unread_mark
 
 from . import budget, policies, selectors
 from .deeds import DEEDS, deed_form, deeds_open
 from .export import statement_download
-from .models import MoreAsked, ReclaimNotice
-from .statement import statement
+from .models import Allocation, MoreAsked, ReclaimNotice
+from .statement import statement, statement_newest
 from .states import S
 
 PAGE = 50
+SMALL = Size(cores=1, memory_gib=2)  # the size that rates are shown for; every site has it
 
 
 @login_required
@@ -46,25 +47,21 @@ def allocation_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def detail(request: HttpRequest, code: str) -> HttpResponse:
     """An allocation: balance, rates, dates, people, and the button that launches."""
-    with roles_remembered():
+    with remembering():
         return _detail(request, code)
 
 
 def _detail(request: HttpRequest, code: str) -> HttpResponse:
     user: Any = request.user
-    allocation = selectors.allocation_get_for_user(user=user, code=code)
-    small = profile_list().first()
-    resources = [
-        (row, formula(row.rate, small.size) if small else "") for row in selectors.covered_resources(allocation=allocation)
-    ]
-    people = (
-        [m.user for m in allocation.members.select_related("user")]
-        if allocation.named_people_only
-        else [m.user for m in member_list(organisation=allocation.organisation)]
-    )
-    balance, today = selectors.balances([allocation])[allocation.code], timezone.now().date()
-    notice = allocation.reclaim_notices.filter(state=ReclaimNotice.State.GIVEN).first()
-    asked = list(allocation.asked_for_more.filter(answered_at=None).select_related("by").order_by("pk"))
+    allocation = selectors.allocation_get_for_user(user=user, code=code, also=selectors.WAITING)
+    waiting = vars(allocation)
+    resources = [(row, formula(row.rate, SMALL)) for row in selectors.covered_list(allocation=allocation)]
+    people = _people(allocation, reader=user)
+    balance, lines = statement_newest(allocation=allocation, limit=5, known=people)
+    today = timezone.now().date()
+    notice = allocation.reclaim_notices.filter(state=ReclaimNotice.State.GIVEN).first() if waiting["noticed"] else None
+    unanswered = allocation.asked_for_more.filter(answered_at=None).select_related("by").order_by("pk")
+    asked = list(unanswered) if waiting["asking"] else []
     return render(
         request,
         "projects/detail.html",
@@ -72,11 +69,11 @@ def _detail(request: HttpRequest, code: str) -> HttpResponse:
             "allocation": allocation,
             "balance": balance,
             "resources": resources,
-            "small": small,
+            "small": SMALL,
             "people": people,
             "may_use": policies.may_use(user=user, allocation=allocation),
             "may_manage": policies.may_manage(user=user, allocation=allocation),
-            "lines": statement(allocation=allocation, limit=5),
+            "lines": lines,
             "deeds": deeds_open(user=user, allocation=allocation, notice=notice is not None, asked=bool(asked)),
             "used_percent": budget.credits_percent(balance),
             "used": budget.used_now(balance),
@@ -89,6 +86,16 @@ def _detail(request: HttpRequest, code: str) -> HttpResponse:
             "asked_credits": any(one.wish == MoreAsked.Wish.CREDITS for one in asked),
         },
     )
+
+
+def _people(allocation: Allocation, *, reader: User) -> list[User]:
+    """Who may use it. Whoever reads the page is one of the enterprise's people or none: no part of the page asks again."""
+    if allocation.named_people_only:
+        return [member.user for member in allocation.members.select_related("user")]
+    members = list(member_list(organisation=allocation.organisation))
+    role = next((member.role for member in members if member.user_id == reader.pk and reader.is_active), None)
+    answer_known(org_role, role, user=reader, organisation_id=allocation.organisation_id)
+    return [member.user for member in members]
 
 
 @login_required

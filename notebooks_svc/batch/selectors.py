@@ -6,6 +6,7 @@ from django.db.models import Q, QuerySet
 
 from allocations.projects.models import Allocation, AllocationResource
 from allocations.projects.policies import may_manage, may_use_among
+from allocations.projects.selectors import covered_list
 from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 from portal.core.quantities import charge
@@ -53,8 +54,7 @@ def live_on(*, allocation: Allocation) -> int:
 
 def batch_resources(*, allocation: Allocation) -> list[AllocationResource]:
     """What an allocation covers at sites with a batch scheduler."""
-    rows = allocation.resources.exclude(resource__site__engine="local")
-    return list(rows.select_related("resource__site").order_by("resource__slug"))
+    return [row for row in covered_list(allocation=allocation) if row.resource.site.engine != "local"]
 
 
 def behind(*, hold: BatchHold) -> QuerySet[BatchJob]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 from portal.accounts.models import User
 from portal.core.errors import NotAllowed, NotYours
+from portal.core.remembering import remembered
 
 from .models import Membership, Organisation, OrgRole
 
@@ -15,31 +12,9 @@ MAY_INVITE = (OrgRole.OWNER, OrgRole.MANAGER)
 MAY_APPLY = (OrgRole.OWNER, OrgRole.MANAGER)
 
 
-_remembered: ContextVar[dict[tuple[int, int], str | None] | None] = ContextVar("roles", default=None)
-
-
-@contextmanager
-def roles_remembered() -> Iterator[None]:
-    """While one page is drawn, ask for each role once: many parts of a page ask the same. Not for anything that writes."""
-    before = _remembered.set({})
-    try:
-        yield
-    finally:
-        _remembered.reset(before)
-
-
+@remembered
 def org_role(*, user: User, organisation_id: int) -> str | None:
     """The person's role in the enterprise, or None."""
-    known = _remembered.get()
-    key = (user.pk or 0, organisation_id)
-    if known is None:
-        return _role(user, organisation_id)
-    if key not in known:
-        known[key] = _role(user, organisation_id)
-    return known[key]
-
-
-def _role(user: User, organisation_id: int) -> str | None:
     return (
         Membership.objects.filter(user=user, organisation_id=organisation_id, left_at__isnull=True, user__is_active=True)
         .values_list("role", flat=True)

@@ -455,7 +455,7 @@ def test_its_page_asks_no_more_however_much_was_given(programme: Programme) -> N
             supplement(programme, allocation, 1)
         with CaptureQueriesContext(connection) as many:
             client.get(f"/allocations/{allocation.code}/")
-        assert len(many) == len(few) <= 23  # eight rooms draw on this page; the goal of fifteen is not reached
+        assert len(many) == len(few) <= 15
 
 
 def test_the_calls_page_says_beforehand_what_comes_after(programme: Programme) -> None:
