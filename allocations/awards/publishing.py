@@ -15,6 +15,7 @@ from allocations.applications import services as applications
 from allocations.applications.models import Application
 from allocations.applications.policies import check_may_officiate
 from allocations.applications.states import Actor, Outcome, S
+from allocations.calls.afterwards import last_day
 from allocations.calls.deciding import pool_of
 from allocations.datasets import services as datasets
 from allocations.ledger import services as ledger
@@ -170,7 +171,17 @@ def _allocation(application: Application, decision: Decision, terms: Terms, *, a
             at=at,
             kind=Kind.APPEAL,
         )
+    _end_later(application.allocation, decision, terms, at=at)
     return application.allocation
+
+
+def _end_later(allocation: Allocation, decision: Decision, terms: Terms, *, at: datetime) -> None:
+    """An appeal that awards more months moves the last day, unless it lies beyond that already."""
+    ends_on = last_day(allocation.starts_on, terms.months)
+    if ends_on > allocation.ends_on:
+        projects.allocation_extend(
+            allocation=allocation, ends_on=ends_on, reason=decision.reason, by=decision.by, at=at, kind=Kind.APPEAL
+        )
 
 
 def _ref(person: User) -> str:

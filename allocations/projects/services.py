@@ -157,12 +157,20 @@ def allocation_supplement(
 
 @transaction.atomic
 def allocation_extend(
-    *, allocation: Allocation, ends_on: date, reason: str, by: User | None, at: datetime, rule_words: str = ""
+    *,
+    allocation: Allocation,
+    ends_on: date,
+    reason: str,
+    by: User | None,
+    at: datetime,
+    rule_words: str = "",
+    kind: Kind = Kind.EXTENSION,
 ) -> None:
     """
     Move the last day later.
 
     :param by: an officer; None when a rule of the call decided it, whose words are `rule_words`
+    :param kind: `APPEAL` where a second decision awards more months: its limits are those of an award
     :raises NotAllowed: unless an officer who does not belong to the enterprise
     :raises Malformed: a day that is not later, no reason, or an allocation that has ended
     :raises Refusal: whatever the rules of its call refuse
@@ -175,7 +183,7 @@ def allocation_extend(
         raise Malformed(f"The new last day must be after {row.ends_on}.", field="ends_on")
     if row.state in (S.CLOSING, S.CLOSED):
         raise Malformed("An allocation that has ended is not extended; award a new one.", field="ends_on")
-    gift = Gift(row, Kind.EXTENSION, reason, by, at, rule_words=rule_words, ends_before=row.ends_on, ends_on=ends_on)
+    gift = Gift(row, kind, reason, by, at, rule_words=rule_words, ends_before=row.ends_on, ends_on=ends_on)
     giving.check(gift)
     # Compare-and-set: the clock may be ending it at this very moment.
     moved = Allocation.objects.filter(pk=row.pk, ends_on=row.ends_on).exclude(state__in=[S.CLOSING, S.CLOSED])

@@ -126,9 +126,9 @@ class Programme:
             at=self.now,
         )
 
-    def award(self, row: Application, *, credits: int = 300, by: User | None = None) -> Decision:
+    def award(self, row: Application, *, credits: int = 300, months: int = 3, by: User | None = None) -> Decision:
         """The officer awards."""
-        terms = Terms(credits * MICRO, 3, ["cpu"])
+        terms = Terms(credits * MICRO, months, ["cpu"])
         return awards.application_award(
             application=row, terms=terms, reason="Less than asked: the plan needs less.", by=by or self.officer, at=self.now
         )

@@ -266,9 +266,12 @@ def test_an_appeal_goes_to_other_people_who_may_give_more_but_never_less(program
         programme.award(row, credits=100, by=programme.second_officer)
     with refusal("appeal_cannot_worsen"):
         services.application_reject(application=row, reason="No.", by=programme.second_officer, at=programme.now)
-    programme.award(row, credits=300, by=programme.second_officer)
-    assert programme.left() == 700
     assert row.allocation is not None
+    before = row.allocation.ends_on
+    programme.award(row, credits=300, months=6, by=programme.second_officer)
+    assert programme.left() == 700
+    row.allocation.refresh_from_db()
+    assert (before, row.allocation.ends_on) == (date(2026, 6, 1), date(2026, 9, 1))
     assert balance(code=row.allocation.account).granted == 300 * MICRO
     assert Allocation.objects.count() == 1
     verify(chain=True)
