@@ -16,6 +16,7 @@ QUICK = "-c synchronous_commit=off"  # a power cut is not what is tested here
 COUNTED = [
     "tests/portal/accounts/test_people.py::test_the_list_asks_the_same_however_many_there_are",
     "tests/portal/organisations/test_facts.py::test_the_facts_page_for_each_who_may_see_it",
+    "tests/allocations/awards/test_growing.py::test_its_page_asks_no_more_however_much_was_given",
     "tests/allocations/awards/test_volume.py::test_a_programme_of_size_is_right_and_its_pages_stay_cheap",
 ]
 ROOMS = ["tests/portal", "tests/allocations", "tests/notebooks_svc"]

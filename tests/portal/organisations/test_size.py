@@ -1,4 +1,4 @@
-"""Size class over years and through chains of firms, after the examples of the user guide to the SME definition (2020)."""
+"""Size class over years and through chains of firms, by Articles 3, 4 and 6 of the annex to Recommendation 2003/361/EC."""
 
 from __future__ import annotations
 
