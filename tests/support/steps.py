@@ -73,6 +73,7 @@ class Holding:
         """What was held goes on; the site's own program again."""
         (self.libexec / "held").unlink()
         (self.libexec / "submit.py").write_bytes((self.libexec / "real/submit.py").read_bytes())
+        (self.libexec / "notes").chmod(0o755)
 
 
 @dataclass
