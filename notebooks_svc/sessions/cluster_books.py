@@ -34,8 +34,11 @@ def unit_seconds(cluster: Cluster, *, until: float | None = None) -> Counted:
     total = overrun = 0
     deadline = cluster.lease_end.timestamp()
     stop = cluster.stop_asked_at.timestamp() if cluster.stop_asked_at else None
-    windows = outage_windows(cluster.session.resource.site_id, begin=cluster.granted_at.timestamp(), end=deadline)
-    for process in cluster.processes.all():
+    processes = list(cluster.processes.all())
+    # The site's clock, by which processes begin, may be behind the one by which the cluster was granted.
+    begin = min((process.ready_at for process in processes if process.ready_at is not None), default=deadline)
+    windows = outage_windows(cluster.session.resource.site_id, begin=begin, end=deadline)
+    for process in processes:
         ended = process.ended if process.ended is not None else until
         if ended is None:
             continue
@@ -125,13 +128,12 @@ def cluster_settle(*, cluster: Cluster, at: datetime) -> bool:
         explanation=explain(_bill(row), seconds=seconds, amount=used),
     )
     _record(row, record_id=row.hold, seconds=seconds, overrun=counted.overrun + owed - seconds, charged=used, at=at)
-    ended = max((p.ended or 0 for p in row.processes.all()), default=0)
     Cluster.objects.filter(pk=row.pk).update(
         state=ClusterState.ENDED,
         target_state=Target.ENDED,
         charged=F("charged") + used,
         unit_seconds_posted=F("unit_seconds_posted") + seconds,
-        ended_at=datetime.fromtimestamp(ended, UTC) if ended else at,
+        ended_at=_last_end(row) or at,
     )
     note_add(row.session, f"The Dask cluster ended. {credits_text(row.charged + used)} credits charged for it.", at=at)
     if counted.seconds < row.unit_seconds_posted:
@@ -150,6 +152,7 @@ def cluster_recount(*, cluster: Cluster, reason: str, by: str = BY_RULE, at: dat
     row = _locked(cluster.pk)
     if row.state != ClusterState.ENDED or row.claimed_at is None:
         return 0
+    Cluster.objects.filter(pk=row.pk).update(ended_at=_last_end(row) or row.ended_at)
     owed = unit_seconds(row).seconds
     difference_s = owed - row.unit_seconds_posted
     total = 0
@@ -191,6 +194,12 @@ def _records_by_hold(cluster: Cluster) -> dict[str, list[UsageRecord]]:
     for record in rows.order_by("pk"):
         found.setdefault(record.record_id.partition(":")[0], []).append(record)
     return found
+
+
+def _last_end(cluster: Cluster) -> datetime | None:
+    """When the last of its processes ended, by what is known now; None when none is known to have."""
+    ended = max((process.ended or 0 for process in cluster.processes.all()), default=0)
+    return datetime.fromtimestamp(ended, UTC) if ended else None
 
 
 def _locked(pk: str) -> Cluster:

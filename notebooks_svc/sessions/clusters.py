@@ -7,14 +7,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
-from allocations.catalogue.models import Site
 from allocations.ledger import services as ledger
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.selectors import balance
-from allocations.usage.sources import Source
-from notebooks_svc.wire import Look, LookItem
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.enqueue import enqueue
@@ -23,12 +19,11 @@ from portal.core.ids import cluster_id_new
 from portal.core.quantities import charge, credits_text
 
 from . import policies
-from .cluster_books import cluster_recount, cluster_roll, cluster_settle, source_of
+from .cluster_books import cluster_roll
 from .doors.agent import AgentUnreachable, agent_door
 from .doors.gateway import GatewayUnreachable, gateway_door
-from .models import Cluster, ClusterProcess, ClusterState, Session
+from .models import Cluster, ClusterState, Session
 from .services import clusters_stop_with, note_add
-from .settling import SOURCE_WORDS
 from .states import S, Target
 
 log = logging.getLogger(__name__)
@@ -38,8 +33,6 @@ CLAIM = timedelta(seconds=20)
 AGAIN = timedelta(seconds=10)
 CANCEL_AFTER = timedelta(seconds=12)
 LEASE_MIN_S = 60
-ABSENT_LOOKS = 2
-CORRECTED_FOR = timedelta(days=14)  # so long after the end a journal may still put a charge right
 
 # --- what the gateway asks --------------------------------------------------------------------------------------------
 
@@ -249,101 +242,6 @@ def _cluster_to_stopped(cluster: Cluster, *, at: datetime) -> None:
                 break
     _again(cluster, at, AGAIN)
     enqueue("notebooks_svc.sessions.tasks.site_look", site=cluster.session.resource.site.slug)
-
-
-# --- what a look says -------------------------------------------------------------------------------------------------
-
-
-def look_apply(*, site: Site, look: Look, at: datetime) -> None:
-    """Write down the processes of every open cluster of the site, and settle those that have ended."""
-    by_parent: dict[str, list[LookItem]] = {}
-    for item in look.items:
-        if item.parent:
-            by_parent.setdefault(item.parent, []).append(item)
-    rows = list(
-        Cluster.objects.filter(session__resource__site=site)
-        .exclude(state__in=[ClusterState.ENDED, ClusterState.GRANTED])
-        .select_related("session__user", "session__allocation", "session__resource__site__provider")
-    )
-    _processes_write([cluster.pk for cluster in rows], by_parent)
-    _late_reports(by_parent, at=at)
-    for cluster in rows:
-        try:
-            _apply(cluster, by_parent.get(cluster.pk, []), look, at=at)
-        except Exception:
-            log.exception("look could not be applied to cluster %s", cluster.pk)
-
-
-def _late_reports(by_parent: dict[str, list[LookItem]], *, at: datetime) -> None:
-    """What the site says now of clusters that were settled: what differs corrects them."""
-    ended = {
-        cluster.pk: cluster
-        for cluster in Cluster.objects.filter(
-            pk__in=sorted(by_parent), state=ClusterState.ENDED, claimed_at__isnull=False, ended_at__gt=at - CORRECTED_FOR
-        )
-    }
-    gone = {pk: [i for i in by_parent[pk] if i.state == "gone" and i.ended is not None] for pk in ended}
-    for pk in _processes_write(sorted(ended), gone):
-        try:
-            cluster_recount(cluster=ended[pk], reason=f"corrected by the {SOURCE_WORDS[source_of(ended[pk])]}", at=at)
-        except Exception:
-            log.exception("a late report could not be applied to cluster %s", pk)
-
-
-def _processes_write(clusters: list[str], by_parent: dict[str, list[LookItem]]) -> set[str]:
-    """
-    Keep what is new of schedulers and workers: one read and at most two writes, however many there are. Of one that has ended
-    a weaker source than the one that was believed is not news.
-
-    :return: the clusters of which something was new
-    """
-    known = {process.name: process for process in ClusterProcess.objects.filter(cluster__in=clusters)}
-    made, changed = [], []
-    for cluster in clusters:
-        for item in by_parent.get(cluster, []):
-            if item.state == "unknown":
-                continue
-            facts = {
-                "ready_at": item.ready_at,
-                "ended": item.ended,
-                "reason": item.reason[:80],
-                "source": item.source,
-                "record": item.record,
-            }
-            process = known.get(item.id)
-            if process is not None:
-                if process.ended is not None and Source(item.source).rank > Source(process.source).rank:
-                    continue
-                if item.ready_at is None:
-                    facts["ready_at"] = process.ready_at  # accounting knows no "ready": what the site saw stands
-            if process is None:
-                made.append(ClusterProcess(cluster_id=cluster, name=item.id, kind=item.kind, **facts))
-            elif any(getattr(process, name) != value for name, value in facts.items()):
-                for name, value in facts.items():
-                    setattr(process, name, value)
-                changed.append(process)
-    ClusterProcess.objects.bulk_create(made, ignore_conflicts=True)
-    ClusterProcess.objects.bulk_update(changed, ["ready_at", "ended", "reason", "source", "record"], batch_size=200)
-    return {process.cluster_id for process in [*made, *changed]}
-
-
-def _apply(cluster: Cluster, items: list[LookItem], look: Look, *, at: datetime) -> None:
-    if not look.complete:
-        return
-    if any(item.state == "alive" for item in items):
-        if cluster.absent_looks:
-            Cluster.objects.filter(pk=cluster.pk).update(absent_looks=0)
-        return
-    # Nothing of it lives. Before the books are closed the gateway is told, so that it starts nothing more.
-    Cluster.objects.filter(pk=cluster.pk).update(absent_looks=F("absent_looks") + 1)
-    scheduler_ended = any(item.kind == "scheduler" for item in items)
-    if cluster.target_state == Target.READY:
-        if scheduler_ended or cluster.absent_looks + 1 >= 2 * ABSENT_LOOKS:
-            reason = "lease_over" if at >= cluster.lease_end else "exited"
-            cluster_stop(cluster=cluster, by=None, reason=reason, at=at)
-        return
-    if scheduler_ended or cluster.absent_looks + 1 >= ABSENT_LOOKS:
-        cluster_settle(cluster=cluster, at=at)
 
 
 def clusters_end_with(*, session: Session, at: datetime) -> None:

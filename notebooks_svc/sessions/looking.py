@@ -20,7 +20,7 @@ from portal.audit import services as audit
 from portal.core.enqueue import enqueue
 from portal.core.ids import CLUSTER_ID, LAUNCH_ID
 
-from . import clusters
+from . import cluster_looks, clusters
 from .doors.agent import AgentUnreachable, agent_door
 from .doors.hub import HubUnreachable, hub_door
 from .models import Cluster, ClusterState, Session
@@ -144,7 +144,7 @@ def look_apply(*, site: Site, look: Look, at: datetime) -> None:
             except Exception:
                 log.exception("look could not be applied to %s", session.pk)
     _late_reports(site, look, at=at)
-    clusters.look_apply(site=site, look=look, at=at)
+    cluster_looks.look_apply(site=site, look=look, at=at)
     if look.complete:
         Site.objects.filter(pk=site.pk).update(seen_complete_at=datetime.fromtimestamp(look.now, UTC))
         _orphans_stop(site, look, at=at)

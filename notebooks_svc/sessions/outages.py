@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from allocations.catalogue.models import Site
 from portal.accounts.models import Role, User
@@ -19,7 +19,7 @@ from portal.accounts.policies import check_role
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 
-from .models import Cluster, ClusterState, Outage, Session
+from .models import Cluster, ClusterProcess, ClusterState, Outage, Session
 from .states import OVER
 
 AGAIN_AFTER = timedelta(minutes=2)
@@ -191,8 +191,12 @@ def outage_drop(*, outage: Outage, reason: str, by: User, at: datetime) -> None:
 
 
 def outages_refund_due(*, at: datetime) -> None:
-    """Go on with refunds that were interrupted. Counting is repeatable: what was refunded already is not refunded twice."""
-    for outage in Outage.objects.filter(refunded_at=None, declared_at__lt=at - AGAIN_AFTER):
+    """
+    Go on with refunds that were interrupted, and count once more what was being settled while the outage was declared: that
+    settlement could not see it, nor it that settlement. Counting is repeatable: nothing is refunded twice.
+    """
+    early = Q(refunded_at=None) | Q(refunded_at__lt=F("declared_at") + AGAIN_AFTER)
+    for outage in Outage.objects.filter(early, declared_at__lt=at - AGAIN_AFTER):
         outage_refund(outage, at=at)
 
 
@@ -215,9 +219,11 @@ def _touched(outage: Outage) -> Iterator[Session | Cluster]:
     yield from Session.objects.filter(resource__site=site, state__in=OVER, ready_at__lt=end, ended_at__gt=begin).iterator(
         chunk_size=500
     )
-    yield from Cluster.objects.filter(
-        session__resource__site=site, state=ClusterState.ENDED, granted_at__lt=end, ended_at__gt=begin
-    ).iterator(chunk_size=500)
+    # By the clock of its processes, the site's: that of its grant is the portal's.
+    ran = ClusterProcess.objects.filter(cluster=OuterRef("pk"), ready_at__lt=end.timestamp(), ended__gt=begin.timestamp())
+    yield from Cluster.objects.filter(Exists(ran), session__resource__site=site, state=ClusterState.ENDED).iterator(
+        chunk_size=500
+    )
 
 
 def _recount(thing: Session | Cluster, outage: Outage, *, at: datetime) -> int:

@@ -23,6 +23,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from ulid import ULID
 
 from allocations.catalogue.models import Resource, Site
 from allocations.ledger.models import Transfer
@@ -415,7 +416,10 @@ def true_charge(session: Session, seconds: int) -> int:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(BATCHES))
-def test_the_charge_is_that_of_the_true_timeline(world: World, seed: int, request: pytest.FixtureRequest) -> None:
+def test_the_charge_is_that_of_the_true_timeline(
+    world: World, seed: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names_follow_from(seed, world, monkeypatch)
     batch_site_make(world, request)
     resources = ("cpu", "hpc")
     world.allocation = portal.award(world.allocation.organisation, at=world.now, credits=1_000_000, resources=resources)
@@ -462,6 +466,16 @@ def test_the_charge_is_that_of_the_true_timeline(world: World, seed: int, reques
     assert simulator.told["batch jobs"] > TIMELINES / 25
     assert simulator.told["accounted worker"] + simulator.told["accounted scheduler"] > 0
     verify(chain=False)
+
+
+def names_follow_from(seed: int, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Launches and clusters are named by the seed and the virtual clock, so that a seed plays the same lives again."""
+    dice = random.Random(f"names {seed}")
+
+    def named() -> ULID:
+        return ULID(int(world.now.timestamp() * 1000).to_bytes(6, "big") + dice.randbytes(10))
+
+    monkeypatch.setattr("portal.core.ids.ULID", named)
 
 
 def batch_site_make(world: World, request: pytest.FixtureRequest) -> None:
