@@ -10,10 +10,8 @@ from django.db.models import Q
 from allocations.projects.policies import may_use_among
 from allocations.projects.selectors import not_usable_any_more
 from notebooks_svc.sessions.mirror import sites_mirror_now
-from notebooks_svc.sessions.models import Outage
 
-from .collecting import count
-from .models import BatchHold, BatchJob, BatchPerson
+from .models import BatchHold, BatchPerson
 from .pricing import smallest_minute
 from .selectors import unsettled
 from .services import batch_close
@@ -22,7 +20,6 @@ from .states import LIVE, S
 
 log = logging.getLogger(__name__)
 QUIET = timedelta(seconds=30)  # accounting has had so long to tell of what has just ended
-OUTAGES_FOR = timedelta(days=60)
 
 
 def batch_advance_due(*, at: datetime) -> None:
@@ -77,20 +74,3 @@ def no_longer_allowed(*, at: datetime) -> int:
             batch_close(hold=hold, by=None, reason=reason, let_finish=False, at=at)
             touched += 1
     return touched
-
-
-def outages_recount_due(*, at: datetime) -> None:
-    """Jobs that were counted before an outage was declared over them are counted anew; the next settlement refunds."""
-    for outage in Outage.objects.filter(declared_at__gt=at - OUTAGES_FOR):
-        jobs = BatchJob.objects.filter(
-            hold__resource__site=outage.site_id,
-            started__lt=outage.end,
-            ended__gt=outage.begin,
-            counted_at__lt=outage.declared_at,
-        )
-        for job in jobs.select_related("hold__resource"):
-            count(job, job.hold, at=at)
-            BatchJob.objects.filter(pk=job.pk, counted_at__lt=outage.declared_at).update(
-                seconds=job.seconds, free_reason=job.free_reason, is_behind=job.is_behind, counted_at=at
-            )
-            BatchHold.objects.filter(pk=job.hold_id, due_at__gt=at).update(due_at=at)

@@ -68,7 +68,7 @@ def batch_settle(*, id: str, final: bool = False, at: datetime) -> int:
     :param final: nothing can run any more: what is left returns, and the hold is closed
     :return: micro-credits charged; below zero when refunded
     """
-    row = _locked(id)
+    row = hold_locked(id)
     if final and row.state != S.CLOSING:
         return 0
     room = row.hold_amount if row.hold else _room_after(row)
@@ -109,7 +109,8 @@ def batch_settle(*, id: str, final: bool = False, at: datetime) -> int:
     return total
 
 
-def _locked(id: str) -> BatchHold:
+def hold_locked(id: str) -> BatchHold:
+    """A batch hold as it is now, locked until the caller's transaction ends."""
     rows = BatchHold.objects.select_for_update(of=("self",))
     return rows.select_related("allocation__organisation", "resource__site__provider", "opened_by").get(pk=id)
 

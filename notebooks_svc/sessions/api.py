@@ -244,7 +244,7 @@ def outage_declare(request: HttpRequest, slug: str, body: OutageIn) -> Status[di
     refunded = outages.outage_declare(
         site=site, begin=body.begin, end=body.end, reason=body.reason, by=caller(request), at=timezone.now()
     )
-    items = [{"id": id, "refunded": credits_text(amount)} for id, amount in refunded.items()]
+    items = [{"id": one.of.id, "kind": one.of.kind, "refunded": credits_text(one.amount)} for one in refunded]
     return Status(201, {"site": slug, "begin": body.begin, "end": body.end, "reason": body.reason, "refunded": items})
 
 

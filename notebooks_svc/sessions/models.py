@@ -234,7 +234,7 @@ class Outage(models.Model):
     declared_at = models.DateTimeField(null=True)
     refunded_at = models.DateTimeField(null=True, help_text="everything was counted anew")
     refunded = models.BigIntegerField(default=0, help_text="micro-credits given back so far")
-    refunds = models.PositiveIntegerField(default=0, help_text="sessions and clusters among which")
+    refunds = models.PositiveIntegerField(default=0, help_text="sessions, clusters and batch holds among which")
 
     class Meta:
         constraints = [

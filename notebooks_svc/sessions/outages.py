@@ -5,13 +5,15 @@ already is refunded by adjusting transfers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils.module_loading import import_string
 
 from allocations.catalogue.models import Site
 from portal.accounts.models import Role, User
@@ -27,14 +29,24 @@ LENGTH_MAX = timedelta(days=31)
 
 
 @dataclass(frozen=True)
-class Refund:
-    """What one session or cluster would get back. Amounts in micro-credits."""
+class Charged:
+    """Something that was charged for time at a site: a session, a cluster, or what a room upstairs charges for."""
 
     id: str
     kind: str
-    session: str
+    name: str
     who: str
     allocation: str
+    organisation_id: int
+    recount: Callable[[Outage, datetime], int]
+    """Brings its charge to what counts now, within the caller's transaction; returns the difference in micro-credits."""
+
+
+@dataclass(frozen=True)
+class Refund:
+    """What was given back, or would be. The amount in micro-credits."""
+
+    of: Charged
     amount: int
 
 
@@ -53,7 +65,20 @@ class Preview:
     @property
     def allocations(self) -> int:
         """How many allocations get something back."""
-        return len({one.allocation for one in self.refunds})
+        return len({one.of.allocation for one in self.refunds})
+
+
+_upstairs: list[str] = []
+
+
+def outages_touch_more(touched: str) -> None:
+    """
+    Have a room upstairs give back too what an outage touched.
+
+    :param touched: dotted path of a function (site, begin, end) → iterable of `Charged`, what may still run among them
+    """
+    if touched not in _upstairs:
+        _upstairs.append(touched)
 
 
 def outage_windows(site_id: int, *, begin: float, end: float) -> list[tuple[float, float]]:
@@ -100,21 +125,10 @@ def outage_preview(*, site: Site, begin: datetime, end: datetime, by: User, at: 
     with transaction.atomic():
         _check_alone(site, begin, end)
         tried = Outage.objects.create(site=site, begin=begin, end=end, reason="preview", declared_by=by, declared_at=at)
-        amounts = outage_refund(tried, at=at)
+        refunds = outage_refund(tried, at=at)
         transaction.set_rollback(True)
-    sessions = Session.objects.select_related("user", "allocation").in_bulk([id for id in amounts if id.startswith("s")])
-    clusters = Cluster.objects.select_related("session__user", "session__allocation").in_bulk(
-        [id for id in amounts if id.startswith("c")]
-    )
-    refunds = [_refund(id, sessions.get(id) or clusters[id], amount) for id, amount in amounts.items()]
     running = Session.objects.filter(resource__site=site, ready_at__lt=end).exclude(state__in=OVER).count()
     return Preview(sorted(refunds, key=lambda one: -one.amount), running)
-
-
-def _refund(id: str, thing: Session | Cluster, amount: int) -> Refund:
-    session = thing if isinstance(thing, Session) else thing.session
-    kind = "notebook" if isinstance(thing, Session) else "cluster"
-    return Refund(id, kind, session.pk, str(session.user), session.allocation.code, amount)
 
 
 @transaction.atomic
@@ -135,11 +149,11 @@ def outage_tell(*, site: Site, begin: datetime, end: datetime, reason: str, by: 
     return outage
 
 
-def outage_declare(*, site: Site, begin: datetime, end: datetime, reason: str, by: User, at: datetime) -> dict[str, int]:
+def outage_declare(*, site: Site, begin: datetime, end: datetime, reason: str, by: User, at: datetime) -> list[Refund]:
     """
     Declare that a site was not of use: nothing of that time is charged, and what was charged is refunded.
 
-    :return: micro-credits refunded, by launch or cluster id
+    :return: what was refunded
     :raises NotAllowed: unless the person is an officer, and of no enterprise that would get credits back
     :raises Malformed: an outage that ends before it begins, lies in the future, is longer than a month, or lacks a reason
     :raises Refusal: `outage_overlaps` when part of it was declared before
@@ -154,11 +168,11 @@ def outage_declare(*, site: Site, begin: datetime, end: datetime, reason: str, b
     return outage_refund(outage, at=at)
 
 
-def outage_confirm(*, outage: Outage, by: User, at: datetime) -> dict[str, int]:
+def outage_confirm(*, outage: Outage, by: User, at: datetime) -> list[Refund]:
     """
     Declare an outage that an operator told of. A second press changes nothing more.
 
-    :return: micro-credits refunded, by launch or cluster id
+    :return: what was refunded
     :raises NotAllowed: unless the person is an officer, and of no enterprise that would get credits back
     :raises Refusal: `outage_overlaps` when part of it was declared meanwhile
     """
@@ -167,7 +181,7 @@ def outage_confirm(*, outage: Outage, by: User, at: datetime) -> dict[str, int]:
         _check_alone(outage.site, outage.begin, outage.end, without=outage.pk)
         told = Outage.objects.filter(pk=outage.pk, declared_at__isnull=True)
         if not told.update(declared_by=by, declared_at=at):
-            return {}
+            return []
         _event("site.outage_declared", outage, by=by, at=at)
     outage.refresh_from_db()
     return outage_refund(outage, at=at)
@@ -200,40 +214,53 @@ def outages_refund_due(*, at: datetime) -> None:
         outage_refund(outage, at=at)
 
 
-def outage_refund(outage: Outage, *, at: datetime) -> dict[str, int]:
-    """Count anew everything that touched the outage, each thing in a transaction of its own. Returns refunds by id."""
-    refunded: dict[str, int] = {}
-    for thing in _touched(outage):
+def outage_refund(outage: Outage, *, at: datetime) -> list[Refund]:
+    """Count anew everything that touched the outage, each thing in a transaction of its own. Returns what was refunded."""
+    refunds = []
+    for thing in _touched(outage.site, outage.begin, outage.end):
         with transaction.atomic():
-            amount = -_recount(thing, outage, at=at)
+            amount = -thing.recount(outage, at)
             if amount:
                 counts = {"refunded": F("refunded") + amount, "refunds": F("refunds") + 1}
                 Outage.objects.filter(pk=outage.pk).update(**counts)
-                refunded[thing.pk] = amount
+                refunds.append(Refund(thing, amount))
     Outage.objects.filter(pk=outage.pk).update(refunded_at=at)
-    return refunded
+    return refunds
 
 
-def _touched(outage: Outage) -> Iterator[Session | Cluster]:
-    site, begin, end = outage.site, outage.begin, outage.end
-    yield from Session.objects.filter(resource__site=site, state__in=OVER, ready_at__lt=end, ended_at__gt=begin).iterator(
-        chunk_size=500
-    )
+def _touched(site: Site, begin: datetime, end: datetime) -> Iterator[Charged]:
+    sessions = Session.objects.filter(resource__site=site, state__in=OVER, ready_at__lt=end, ended_at__gt=begin)
+    for session in sessions.select_related("user", "allocation").iterator(chunk_size=500):
+        yield _charged(session, "notebook", session, partial(_session_recount, session))
     # By the clock of its processes, the site's: that of its grant is the portal's.
     ran = ClusterProcess.objects.filter(cluster=OuterRef("pk"), ready_at__lt=end.timestamp(), ended__gt=begin.timestamp())
-    yield from Cluster.objects.filter(Exists(ran), session__resource__site=site, state=ClusterState.ENDED).iterator(
-        chunk_size=500
-    )
+    clusters = Cluster.objects.filter(Exists(ran), session__resource__site=site, state=ClusterState.ENDED)
+    for cluster in clusters.select_related("session__user", "session__allocation").iterator(chunk_size=500):
+        yield _charged(cluster, "cluster", cluster.session, partial(_cluster_recount, cluster))
+    for path in _upstairs:
+        yield from import_string(path)(site, begin, end)
 
 
-def _recount(thing: Session | Cluster, outage: Outage, *, at: datetime) -> int:
-    from .cluster_books import cluster_recount  # both ask this room for outages
-    from .settling import session_recount
+def _charged(thing: Session | Cluster, kind: str, session: Session, recount: Callable[[Outage, datetime], int]) -> Charged:
+    allocation = session.allocation
+    return Charged(thing.pk, kind, session.pk, str(session.user), allocation.code, allocation.organisation_id, recount)
 
-    words, by = f"declared outage, {outage.reason}", f"person:{outage.declared_by_id}"
-    if isinstance(thing, Session):
-        return session_recount(session=thing, reason=words, by=by, at=at)
-    return cluster_recount(cluster=thing, reason=words, by=by, at=at)
+
+def _session_recount(session: Session, outage: Outage, at: datetime) -> int:
+    from .settling import session_recount  # it asks this room for outages
+
+    return session_recount(session=session, reason=outage_words(outage), by=f"person:{outage.declared_by_id}", at=at)
+
+
+def _cluster_recount(cluster: Cluster, outage: Outage, at: datetime) -> int:
+    from .cluster_books import cluster_recount  # it asks this room for outages
+
+    return cluster_recount(cluster=cluster, reason=outage_words(outage), by=f"person:{outage.declared_by_id}", at=at)
+
+
+def outage_words(outage: Outage) -> str:
+    """What a statement says of it."""
+    return f"declared outage, {outage.reason}"
 
 
 def _check_declares(by: User, site: Site, begin: datetime, end: datetime) -> None:
@@ -241,7 +268,12 @@ def _check_declares(by: User, site: Site, begin: datetime, end: datetime) -> Non
         raise NotAllowed("Only an officer may declare an outage: it moves credits. An operator tells of it.")
     own = by.memberships.filter(left_at__isnull=True).values("organisation_id")  # type: ignore[attr-defined]
     rows = Session.objects.filter(resource__site=site, ready_at__lt=end, allocation__organisation__in=own)
-    if rows.filter(Q(ended_at__gt=begin) | Q(ended_at__isnull=True)).exists():
+    theirs = set(own.values_list("organisation_id", flat=True))
+    upstairs = (one for path in _upstairs for one in import_string(path)(site, begin, end))
+    if (
+        rows.filter(Q(ended_at__gt=begin) | Q(ended_at__isnull=True)).exists()
+        or any(one.organisation_id in theirs for one in upstairs)
+    ):  # fmt: skip
         raise NotAllowed("Your own enterprise would get credits back, so another officer must declare this outage.")
 
 

@@ -131,7 +131,7 @@ def test_a_declared_one_stands(world: World, used: Session) -> None:
     with pytest.raises(Refusal) as refused:
         outages.outage_drop(outage=outage, reason="x", by=officer, at=world.now)
     assert refused.value.code == "outage_declared"
-    assert outages.outage_confirm(outage=outage, by=officer, at=world.now) == {}
+    assert outages.outage_confirm(outage=outage, by=officer, at=world.now) == []
     page = browser(officer).get(f"/outages/{outage.pk}/").content.decode()
     assert "Declared by" in page
     assert "Drop it" not in page

@@ -167,7 +167,7 @@ class Simulator:
             at = self.world.now
             mirror.sites_mirror(at=at)
             collecting.batch_collect(at=at)
-            ending.outages_recount_due(at=at)
+            outages.outages_refund_due(at=at)
             ending.batch_advance_due(at=at)
 
     def look(self) -> None:

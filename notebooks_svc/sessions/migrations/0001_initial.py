@@ -152,7 +152,7 @@ class Migration(migrations.Migration):
                 ('declared_at', models.DateTimeField(null=True)),
                 ('refunded_at', models.DateTimeField(help_text='everything was counted anew', null=True)),
                 ('refunded', models.BigIntegerField(default=0, help_text='micro-credits given back so far')),
-                ('refunds', models.PositiveIntegerField(default=0, help_text='sessions and clusters among which')),
+                ('refunds', models.PositiveIntegerField(default=0, help_text='sessions, clusters and batch holds among which')),
                 ('declared_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='outages', to='catalogue.site')),
                 ('told_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),

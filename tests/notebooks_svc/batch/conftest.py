@@ -9,7 +9,7 @@ import pytest
 from allocations.catalogue.models import Resource, Site
 from notebooks_svc.batch import collecting, ending, services
 from notebooks_svc.batch.models import BatchHold, BatchJob
-from notebooks_svc.sessions import mirror
+from notebooks_svc.sessions import mirror, outages
 from notebooks_svc.sessions.doors.fake_batch import FakeJob, FakeScheduler
 from portal.accounts.models import User
 from portal.core.quantities import MICRO
@@ -68,7 +68,7 @@ class Machine:
         mirror.sites_mirror(at=at)
         collecting.batch_collect(at=at)
         ending.no_longer_allowed(at=at)
-        ending.outages_recount_due(at=at)
+        outages.outages_refund_due(at=at)
         ending.batch_advance_due(at=at)
 
     def close(self, hold: BatchHold, *, let_finish: bool = False, by: User | None = None) -> BatchHold:

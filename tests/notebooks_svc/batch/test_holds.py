@@ -19,9 +19,10 @@ from notebooks_svc.batch.states import TRANSITIONS, Actor, S, check_transition
 from notebooks_svc.sessions import outages
 from notebooks_svc.sessions.doors.agent import AgentUnreachable
 from notebooks_svc.sessions.doors.fake_batch import NotTaken
+from notebooks_svc.sessions.models import Outage
 from portal.accounts.models import Role
 from portal.audit.models import Letter
-from portal.core.errors import NotYours, Refusal
+from portal.core.errors import NotAllowed, NotYours, Refusal
 from portal.core.ids import batch_id_new
 from portal.core.quantities import MICRO, charge, credits_text
 from portal.organisations.models import Membership, OrgRole
@@ -442,12 +443,51 @@ def test_a_declared_outage_refunds_batch_jobs_too(machine: Machine) -> None:
     job = machine.ran(hold, 600)
     machine.close(hold)
     begin = machine.job(job).started
-    site = hold.resource.site
-    outages.outage_declare(site=site, begin=begin, end=begin + timedelta(seconds=250), reason="power", by=officer, at=world.now)
-    machine.run(60)
+    asked: dict[str, Any] = {"site": hold.resource.site, "begin": begin, "end": begin + timedelta(seconds=250)}
+    before = world.balance()
+    shown = outages.outage_preview(**asked, by=officer, at=world.now)
+    assert [(one.of.kind, one.of.id, one.amount) for one in shown.refunds] == [("batch hold", hold.pk, price(600) - price(350))]
+    assert world.balance() == before  # it was only looked at
+    refunded = outages.outage_declare(**asked, reason="power", by=officer, at=world.now)
+    assert [one.amount for one in refunded] == [one.amount for one in shown.refunds]
+    assert world.balance().available == before.available + shown.total
+    machine.run(300)
     hold.refresh_from_db()
     assert hold.charged == price(350)
+    assert Outage.objects.get().refunded == shown.total
     machine.world.books()
+
+
+def test_an_outage_over_a_job_that_runs_is_not_charged_and_gives_nothing_back(machine: Machine) -> None:
+    world = machine.world
+    officer = portal.person("officer", Role.OFFICER, at=world.now)
+    hold = machine.open(10)
+    machine.ran(hold, 100)
+    job = machine.submit(hold)
+    machine.run(300)
+    begin = machine.job(job).started + timedelta(seconds=10)
+    asked: dict[str, Any] = {"site": hold.resource.site, "begin": begin, "end": begin + timedelta(seconds=200)}
+    assert outages.outage_declare(**asked, reason="power", by=officer, at=world.now) == []
+    machine.scheduler.end(job)
+    machine.close(hold)
+    ran = machine.job(job)
+    assert ran.seconds == int((ran.ended - ran.started).total_seconds()) - 200
+    assert hold.charged == price(100) + price(ran.seconds)
+    machine.world.books()
+
+
+def test_nobody_declares_an_outage_that_refunds_the_jobs_of_their_own_enterprise(machine: Machine) -> None:
+    world = machine.world
+    hold = machine.open(10)
+    job = machine.ran(hold, 600)
+    machine.close(hold)
+    officer = portal.person("officer", Role.OFFICER, at=world.now)
+    portal.member(hold.allocation.organisation, officer, OrgRole.MEMBER, at=world.now)
+    begin = machine.job(job).started
+    asked: dict[str, Any] = {"site": hold.resource.site, "begin": begin, "end": begin + timedelta(seconds=250)}
+    with pytest.raises(NotAllowed, match="another officer"):
+        outages.outage_declare(**asked, reason="power", by=officer, at=world.now)
+    assert not Outage.objects.exists()
 
 
 # --- traps ----------------------------------------------------------------------------------------------------------------
