@@ -14,6 +14,7 @@ from django.test import Client
 from notebooks_svc.sessions import outages
 from notebooks_svc.sessions.models import Outage, Session
 from portal.accounts.models import Role, User
+from portal.api.tokens import token_create
 from portal.core.errors import Refusal
 from portal.core.quantities import credits_text
 from tests.support import portal
@@ -181,3 +182,26 @@ def test_the_database_keeps_who_declared(world: World, used: Session) -> None:
         Outage.objects.create(
             site=used.resource.site, begin=used.ready_at, end=used.ended_at, reason="x", declared_at=world.now
         )
+
+
+def test_a_program_declares_and_is_told_what_it_gave_back(world: World, used: Session) -> None:
+    officer = portal.person("officer", Role.OFFICER, at=world.now)
+    begin = used.ready_at + timedelta(minutes=4)
+    body = {"begin": begin.isoformat(), "end": (begin + timedelta(minutes=10)).isoformat(), "reason": "power"}
+    path = f"/api/v1/sites/{used.resource.site.slug}/outages"
+
+    def post(user: User, path: str, **changes: str) -> Any:
+        token = token_create(user=user, name="test", at=world.now)
+        client = Client(headers={"host": settings.PORTAL_HOST, "authorization": f"Bearer {token}"})
+        return client.post(path, {**body, **changes}, content_type="application/json")
+
+    assert post(world.founder, path).status_code == 403
+    assert post(officer, "/api/v1/sites/nowhere/outages").status_code == 404
+    assert post(officer, path, end=body["begin"]).status_code == 422
+    assert post(officer, path, begin="2026-03-02T08:00").status_code == 422  # whose eight o'clock?
+    assert not Outage.objects.exists()
+    done = post(officer, path)
+    assert done.status_code == 201
+    refunded = credits_text(Outage.objects.get().refunded)
+    assert done.json()["refunded"] == [{"id": used.pk, "kind": "notebook", "refunded": refunded}]
+    assert post(officer, path).json()["code"] == "outage_overlaps"
