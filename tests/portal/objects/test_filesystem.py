@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from django.conf import settings
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from django.test import override_settings
 
 from portal.config import files_settings
@@ -23,7 +27,7 @@ from portal.objects.filesystem import FilesystemStore
 
 from .contract import StoreContract
 
-pytestmark = pytest.mark.django_db  # the application closes old connections at each request
+pytestmark = pytest.mark.django_db
 HOST = "127.0.0.1:64102"
 
 
@@ -44,10 +48,24 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def get(url: str, method: str = "GET", host: str = HOST, body: bytes = b"", **headers: str) -> httpx.Response:
     """Ask the file store's own application, with its own settings, in this process."""
-    with override_settings(OWN_HOST=HOST, ROOT_URLCONF=files_settings.ROOT_URLCONF, MIDDLEWARE=files_settings.MIDDLEWARE):
+    own = {"OWN_HOST": HOST, "ROOT_URLCONF": files_settings.ROOT_URLCONF, "MIDDLEWARE": files_settings.MIDDLEWARE}
+    with override_settings(**own), _connections_kept():
         transport = httpx.WSGITransport(app=get_wsgi_application())
         with httpx.Client(transport=transport, base_url=f"http://{HOST}") as client:
             return client.request(method, url, headers={"Host": host, **headers}, content=body)
+
+
+@contextmanager
+def _connections_kept() -> Iterator[None]:
+    """As Django's own test client does: a request would close the connection that this test's transaction is on."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
 
 
 class TestContract(StoreContract):
