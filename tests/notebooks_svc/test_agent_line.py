@@ -20,6 +20,9 @@ from django.conf import LazySettings
 from notebooks_svc.agent.engines import Engines
 from notebooks_svc.agent.server import Agent, tls_context
 from notebooks_svc.sessions.doors.agent import AgentDoor, AgentUnreachable
+from notebooks_svc.sessions.doors.gateway import GatewayDoor, GatewayUnreachable
+from notebooks_svc.sessions.doors.hub import HubDoor, HubUnreachable
+from notebooks_svc.sessions.doors.line import authority
 from tests.support.up import port_base_free
 
 
@@ -79,6 +82,26 @@ def test_one_whose_certificate_nobody_vouches_for_gets_no_token(url: str, settin
         AgentDoor(url, "t").look(since=0)
     with pytest.raises(AgentUnreachable):
         AgentDoor(url.replace("https", "http"), "t").look(since=0)
+
+
+def test_hub_and_gateway_of_a_site_are_believed_by_the_same_authority(
+    url: str, certificate: Path, settings: LazySettings
+) -> None:
+    settings.SITE_CA = ""
+    with pytest.raises(GatewayUnreachable, match="(?i)certificate"):
+        GatewayDoor(url, "t").cluster_stop("c0")
+    with pytest.raises(HubUnreachable, match="(?i)certificate"):
+        HubDoor(url, "t").server_get("somebody", "s0")
+    settings.SITE_CA = str(certificate)
+    GatewayDoor(url, "t").cluster_stop("c0")  # nobody knows it there: it has ended
+    with pytest.raises(GatewayUnreachable, match="401"):
+        GatewayDoor(url, "guessed").cluster_stop("c0")
+
+
+def test_certificates_are_read_once_and_not_for_every_question(certificate: Path, settings: LazySettings) -> None:
+    for path in ("", str(certificate)):
+        settings.SITE_CA = path
+        assert authority() is authority()
 
 
 def test_an_agent_does_not_listen_beyond_its_machine_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:

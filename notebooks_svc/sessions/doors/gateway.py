@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 from django.conf import settings
 
+from .line import authority
+
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 
 
@@ -22,7 +24,8 @@ class GatewayDoor:
     def cluster_stop(self, cluster: str) -> None:
         """Ask for a cluster's end; one it does not know has ended."""
         try:
-            answer = httpx.delete(f"{self.url}/site/v1/clusters/{cluster}", headers=self.headers, timeout=TIMEOUT)
+            where = f"{self.url}/site/v1/clusters/{cluster}"
+            answer = httpx.delete(where, headers=self.headers, timeout=TIMEOUT, verify=authority())
         except httpx.HTTPError as error:
             raise GatewayUnreachable(str(error)) from error
         if answer.status_code not in (202, 204, 404):

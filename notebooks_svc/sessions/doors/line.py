@@ -5,14 +5,15 @@ from __future__ import annotations
 import ssl
 from functools import lru_cache
 
+import httpx
 from django.conf import settings
 
 
-def authority() -> ssl.SSLContext | bool:
-    """For `verify` of a request to a site."""
-    return _context(settings.SITE_CA) if settings.SITE_CA else True
+def authority() -> ssl.SSLContext:
+    """For `verify` of a request to a site. Certificates are read once: to read them takes longer than most questions do."""
+    return _context(settings.SITE_CA)
 
 
 @lru_cache(maxsize=4)
 def _context(path: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=path)
+    return ssl.create_default_context(cafile=path) if path else httpx.create_ssl_context()
