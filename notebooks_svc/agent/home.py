@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,6 +107,11 @@ def _kernel_write(home: Path, python: Path) -> None:
 
 @cache
 def _python_of(environment: Path) -> tuple[Path, str]:
+    """The interpreter below an environment, and its version: as `venv` wrote them down, else as it says itself."""
+    with suppress(OSError, KeyError):
+        lines = (environment / "pyvenv.cfg").read_text().splitlines()
+        said = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+        return Path(said["executable"]), ".".join(said["version"].split(".")[:2])
     code = "import sys; print(sys._base_executable); print('%d.%d' % sys.version_info[:2])"
     done = subprocess.run([environment / "bin" / "python", "-c", code], capture_output=True, text=True, check=True)
     executable, version = done.stdout.split()
