@@ -30,6 +30,7 @@ from .batch import BatchStart
 from .failing import NotStarted
 
 STOP_WAIT_S = 8.0
+LIVES_LOOK_S = 0.5  # how often a starting server is looked at whether it lives
 UNSAFE_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 
 
@@ -259,15 +260,29 @@ class CommonsSpawner(BatchStart, Spawner):
 
     async def _wait_reachable(self, url: str, *, boot_s: int) -> None:
         """Wait until the server answers HTTP; a process that ended, or took too long, is a failed boot."""
-        end = time.monotonic() + boot_s
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
-            while time.monotonic() < end:
-                if await _answers(http, f"{url}{self.server.base_url}api"):
-                    return
-                if await self.poll() is not None:
-                    raise NotStarted("boot_failed", f"the notebook server ended while starting. {self._log_tail()}")
-                await asyncio.sleep(self.look_every_s)
+        # Side by side: whether it lives may be a question to a scheduler, and the server's answer is not to wait for that.
+        answers = asyncio.ensure_future(self._until_answer(f"{url}{self.server.base_url}api"))
+        ended = asyncio.ensure_future(self._until_end())
+        try:
+            done, _ = await asyncio.wait({answers, ended}, timeout=boot_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answers.cancel()
+            ended.cancel()
+        if answers in done:
+            return answers.result()
+        if ended in done:
+            ended.result()  # an error while looking is told as it is
+            raise NotStarted("boot_failed", f"the notebook server ended while starting. {self._log_tail()}")
         raise NotStarted("boot_timeout", f"the notebook server did not answer within {boot_s} s. {self._log_tail()}")
+
+    async def _until_answer(self, url: str) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+            while not await _answers(http, url):
+                await asyncio.sleep(self.look_every_s)
+
+    async def _until_end(self) -> None:
+        while await self.poll() is None:
+            await asyncio.sleep(LIVES_LOOK_S)
 
     def _log_tail(self) -> str:
         slurm = self.engines.slurm
