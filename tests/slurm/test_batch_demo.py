@@ -21,12 +21,15 @@ from tests.support.kernel import run_in_kernel
 from tests.support.slurm import SlurmUp
 
 LEAVER_S = 60
+LIVES = {"ends": 7, "cancelled": 60, "outlives": 45}  # seconds
 
 
 @pytest.fixture(autouse=True)
 def _tidy(demo: SlurmUp) -> Iterator[None]:
-    """Nothing is left running or held for the next."""
+    """Nothing is left dead, running or held for the next."""
     yield
+    if not all(demo.box.pids().values()):
+        demo.box.up()
     for row in demo.api("founder", "GET", "/batch-holds").json()["items"]:
         if row["state"] != "closed":
             demo.api("founder", "POST", f"/batch-holds/{row['id']}/close", json={"running": "cancel"})
@@ -110,6 +113,60 @@ def test_credits_set_aside_plain_sbatch_settled(demo: SlurmUp) -> None:
     demo.verify()
 
 
+def test_accounting_dies_while_jobs_of_a_hold_end_and_each_is_charged_once(demo: SlurmUp) -> None:
+    before, hold = demo.allocation(), opened(demo)
+    account = hold["people"][0]["site_account"]
+    numbers = {what: int(sbatch(demo, account, hold["submit"], f"sleep {s}").stdout) for what, s in LIVES.items()}
+    end = time.monotonic() + 20
+    while len(demo.box.run("squeue", "-h", "-t", "R", "-A", hold["account"], "-o", "%A").split()) < len(numbers):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    time.sleep(3)  # so that the one that is cancelled has cost something
+    demo.daemon_kill("slurmdbd")
+    # It begins and ends while accounting is away, so that no look has ever seen it; and one is cancelled meanwhile.
+    unseen = sbatch(demo, account, hold["submit"], "sleep 2")
+    assert unseen.returncode == 0, unseen.stderr
+    numbers["unseen"] = int(unseen.stdout)
+    demo.box.run("scancel", str(numbers["cancelled"]))
+    lives = {str(numbers["outlives"])}
+    while set(demo.box.run("squeue", "-h", "-t", "PD,R,CG", "-A", hold["account"], "-o", "%A").split()) != lives:
+        assert time.monotonic() < end + 20
+        time.sleep(0.2)
+    closed = demo.api("colleague", "POST", f"/batch-holds/{hold['id']}/close", json={"running": "finish"})
+    assert closed.status_code == 200, closed.text
+    time.sleep(8)
+    said = demo.manage("batch_settle", hold["id"])
+    assert "what is known already is settled" in said.stderr
+    assert Decimal(demo.api("colleague", "GET", f"/batch-holds/{hold['id']}").json()["charged"]) == 0, "nothing is guessed"
+    demo.box.up()
+    while len(records(demo, hold["account"])) < len(numbers):
+        assert time.monotonic() < end + 120, records(demo, hold["account"])
+        demo.manage("batch_settle", hold["id"])
+        time.sleep(1)
+    awaited(demo, hold["id"], lambda row: row["state"] == "closed", limit_s=120)
+    ran = records(demo, hold["account"])
+    assert sorted(ran) == sorted(numbers.values()), "each has one record"
+    end = time.monotonic() + 60
+    while sorted(job["job"] for job in jobs(demo, hold["id"]) if job["settled"]) != sorted(ran):
+        assert time.monotonic() < end, jobs(demo, hold["id"])
+        time.sleep(1)
+    prices = {job: Decimal(charge(rate_per_hour=5 * MICRO, unit_seconds=seconds)) / MICRO for job, seconds in ran.items()}
+    assert {job["job"]: Decimal(job["charge"]) for job in jobs(demo, hold["id"])} == prices
+    row = demo.api("colleague", "GET", f"/batch-holds/{hold['id']}").json()
+    assert (Decimal(row["charged"]), row["held"]) == (sum(prices.values()), "0")
+    lines = demo.api("colleague", "GET", f"/allocations/{before['id']}/statement?limit=200").json()["items"]
+    told = " ".join(
+        line["formula"] or "" for line in lines if line["kind"] == "post" and line["subject"] == f"batch:{hold['id']}"
+    )
+    assert [told.count(f"job {job} ") for job in ran] == [1] * len(ran)
+    usage = [one for one in demo.api("colleague", "GET", "/usage?limit=200").json()["items"] if one["launch"] == hold["id"]]
+    assert len(usage) == len({one["accounting"] for one in usage}) == len(ran)
+    after = demo.allocation()
+    assert Decimal(before["available"]) - Decimal(after["available"]) == sum(prices.values())
+    assert after["held"] == before["held"]
+    demo.verify()
+
+
 def test_a_job_from_a_notebooks_terminal_outlives_it_and_is_paid_by_the_hold(demo: SlurmUp) -> None:
     session = demo.launch()
     hold = opened(demo)
@@ -179,6 +236,16 @@ def test_what_somebody_changes_at_the_site_is_put_right_by_the_reconciler(demo: 
         time.sleep(0.5)
     print(f"drift was put right after {time.monotonic() - began:.1f} s")
     run("userdel", "ccstranger", check=False)
+
+
+def records(demo: SlurmUp, name: str) -> dict[int, int]:
+    """What accounting has of an account's jobs that have ended: seconds by job, of which each has one record."""
+    said = demo.box.run(
+        "sacct", "-nXPDa", "-A", name, "-S", "now-1hour", "-E", "now", "-s", "CD,CA,F", "-o", "JobIDRaw,ElapsedRaw"
+    )
+    rows = [line.split("|") for line in said.splitlines() if line]
+    assert len({row[0] for row in rows}) == len(rows), rows
+    return {int(job): int(seconds) for job, seconds in rows}
 
 
 def associations(demo: SlurmUp, name: str) -> set[str]:
