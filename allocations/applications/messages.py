@@ -54,18 +54,16 @@ def on_allocation(request: HttpRequest, *, allocation: Allocation) -> tuple[str,
 
 
 def _card(user: User, about: str, post_to: str, staff: bool) -> tuple[str, dict[str, Any]]:
-    shown = threads.thread(about=about)
-    unread = threads.unread_count(user=user, about=about) if shown else 0
-    if unread:
-        services.thread_seen(about=about, by=user, up_to=shown[-1].pk)
+    shown = threads.thread_shown(user=user, about=about)
+    services.thread_opened(about=about, by=user, shown=shown)
     ask = "Write to the enterprise" if staff else "Write to the officers"
     return "threads/thread.html", {
-        "messages_shown": shown,
-        "unread": unread,
+        "messages_shown": shown.messages,
+        "unread": shown.unread,
         "post_to": post_to,
         "ask_label": ask,
         "staff": staff,
-        "due_on": threads.answer_due(about=about) if shown else None,
+        "due_on": shown.due_on,
         "today": timezone.now().date(),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import F, QuerySet, Sum
 
@@ -59,10 +60,14 @@ def pool_list() -> QuerySet[Account]:
     return Account.objects.filter(kind=AccountKind.POOL).order_by("code")
 
 
-def transfer_page(*, account: str, before_seq: int | None, limit: int) -> list[Transfer]:
-    """A page of an account's chain, newest first; constant time however long the chain."""
+def transfer_page(*, account: str, before_seq: int | None, limit: int, also: dict[str, Any] | None = None) -> list[Transfer]:
+    """
+    A page of an account's chain, newest first; constant time however long the chain.
+
+    :param also: annotations to read with each
+    """
     # By the account's key: through a join the chain's index gives no order, and all of it would be read and sorted.
-    rows = Transfer.objects.filter(account_id=_key(account))
+    rows = Transfer.objects.filter(account_id=_key(account)).annotate(**(also or {}))
     if before_seq is not None:
         rows = rows.filter(seq__lt=before_seq)
     return list(rows.select_related("account", "counter", "settles").order_by("-seq")[:limit])

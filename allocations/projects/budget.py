@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from allocations.ledger import selectors as ledger_read
 from allocations.ledger.selectors import Balance
@@ -69,11 +70,21 @@ def forecast(*, allocation: Allocation, balance: Balance, today: date) -> Foreca
 
     :return: None while there is less than a day to look back on
     """
-    since = DailyUse.objects.filter(allocation=allocation, day__gte=today - timedelta(days=LOOK_BACK_DAYS), day__lt=today)
-    first = since.order_by("day").first()
+    first = use_looked_back(today=today).filter(allocation=allocation).values_list("day", "used").first()
+    return forecast_from(first, allocation=allocation, balance=balance, today=today)
+
+
+def use_looked_back(*, today: date) -> QuerySet[DailyUse]:
+    """The days from which use is looked at, the first one first."""
+    return DailyUse.objects.filter(day__gte=today - timedelta(days=LOOK_BACK_DAYS), day__lt=today).order_by("day")
+
+
+def forecast_from(first: tuple[date, int] | None, *, allocation: Allocation, balance: Balance, today: date) -> Forecast | None:
+    """The same as `forecast`, where the first day and the micro-credits used by then are known; no query."""
     if first is None:
         return None
-    per_day = (used_now(balance) - first.used) // (today - first.day).days
+    day, used_then = first
+    per_day = (used_now(balance) - used_then) // (today - day).days
     if per_day <= 0:
         return Forecast(0, None, lasts=True)
     on = today + timedelta(days=min(3650, (balance.available + balance.held) // per_day))

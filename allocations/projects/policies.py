@@ -8,6 +8,7 @@ from datetime import datetime
 from allocations.ledger.states import RefusalCode
 from portal.accounts.models import Role, User
 from portal.core.errors import NotAllowed, NotYours, Refusal
+from portal.core.remembering import remembered
 from portal.organisations.models import Membership, OrgRole
 from portal.organisations.policies import org_role
 
@@ -26,6 +27,12 @@ def may_use(*, user: User, allocation: Allocation) -> bool:
         return False
     if role in LEADERS or not allocation.named_people_only:
         return True
+    return is_named(user=user, allocation=allocation)
+
+
+@remembered
+def is_named(*, user: User, allocation: Allocation) -> bool:
+    """Whether an allocation that names its own people names the person."""
     return allocation.members.filter(user=user).exists()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery
 
 from allocations.ledger.selectors import Balance, balance_map
 from portal.accounts.models import Role, User
@@ -12,17 +14,28 @@ from portal.core.errors import NotAllowed, NotYours, Refusal
 from portal.core.remembering import remembered
 from portal.organisations.models import OrgRole
 
+from . import budget
 from .models import Allocation, AllocationResource, MoreAsked, ReclaimNotice
 from .states import S
 
 CODE_MAX = 20  # longer ones are no codes, and no pattern a database would look for
 
 
-# Whether an allocation has a notice that idle credits return, and a wish that no officer answered.
-WAITING = {
-    "noticed": Exists(ReclaimNotice.objects.filter(allocation=OuterRef("pk"), state=ReclaimNotice.State.GIVEN)),
-    "asking": Exists(MoreAsked.objects.filter(allocation=OuterRef("pk"), answered_at=None)),
-}
+def page_facts(*, today: date) -> dict[str, Any]:
+    """
+    What an allocation's page says of the allocation, read along with it: the notice that idle credits return, whether a wish
+    waits for an officer, and where its use is looked back to.
+    """
+    noticed = FilteredRelation("reclaim_notices", condition=Q(reclaim_notices__state=ReclaimNotice.State.GIVEN))
+    used = budget.use_looked_back(today=today).filter(allocation=OuterRef("pk"))
+    return {
+        "notice": noticed,
+        "reclaim_amount": F("notice__amount"),
+        "reclaim_due_on": F("notice__due_on"),
+        "asking": Exists(MoreAsked.objects.filter(allocation=OuterRef("pk"), answered_at=None)),
+        "use_day": Subquery(used.values("day")[:1]),
+        "use_then": Subquery(used.values("used")[:1]),
+    }
 
 
 def _people_of(user: User) -> Q:
@@ -36,14 +49,17 @@ def allocation_list_for_user(*, user: User) -> QuerySet[Allocation]:
     return Allocation.objects.filter(_people_of(user)).select_related("organisation").distinct().order_by("-pk")
 
 
-def allocation_get_for_user(*, user: User, code: str, also: dict[str, Any] | None = None) -> Allocation:
+def allocation_get_for_user(
+    *, user: User, code: str, also: dict[str, Any] | None = None, along: Sequence[str] = ()
+) -> Allocation:
     """
     One allocation: for its people; officers and operators see all.
 
-    :param also: annotations to read with it, such as `WAITING`
+    :param also: annotations to read with it, such as `page_facts`
+    :param along: rows that belong to it one to one, to be read with it
     :raises NotYours: otherwise
     """
-    rows = Allocation.objects.select_related("organisation").annotate(**(also or {}))
+    rows = Allocation.objects.select_related("organisation", *along).annotate(**(also or {}))
     if not user.role_set & {Role.OFFICER, Role.OPERATOR}:
         rows = rows.filter(_people_of(user)).distinct()
     allocation = rows.filter(code__iexact=code).first() if len(code) <= CODE_MAX else None

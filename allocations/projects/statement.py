@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from django.db.models import BigIntegerField, Case, CharField, OuterRef, Subquery, Value, When
+from django.db.models.functions import Cast, Coalesce, NullIf, Substr
 
 from allocations.ledger.models import Transfer
 from allocations.ledger.selectors import Balance, balance_with, transfer_page, transfers_from
@@ -25,6 +28,16 @@ WORDS = {
     Move.ISSUE: "Issued",
 }
 RULE = "by rule"
+# The name of the person a transfer was made by, read along with it; the ledger itself knows no people.
+_PERSON: Any = Case(When(by__regex=r"^person:[0-9]{1,15}$", then=Cast(Substr("by", 8), BigIntegerField())))
+WHO = {
+    "by_person": _PERSON,
+    "by_name": Subquery(
+        User.objects.filter(pk=OuterRef("by_person")).values_list(
+            Coalesce(NullIf("full_name", Value("")), "email", output_field=CharField())
+        )[:1]
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -87,17 +100,14 @@ class StatementLine:
 
 def statement(*, allocation: Allocation, before_seq: int | None = None, limit: int = 50) -> list[StatementLine]:
     """A page of an allocation's statement, newest first."""
-    rows = transfer_page(account=allocation.account, before_seq=before_seq, limit=limit)
-    people = _people(rows)
-    return [_line(row, people) for row in rows]
+    rows = transfer_page(account=allocation.account, before_seq=before_seq, limit=limit, also=WHO)
+    return [_line(row, _named(row)) for row in rows]
 
 
-def statement_newest(*, allocation: Allocation, limit: int, known: Sequence[User]) -> tuple[Balance, list[StatementLine]]:
-    """The balance and the newest lines, read at the same moment. Names of `known` people are not asked for again."""
-    rows = transfer_page(account=allocation.account, before_seq=None, limit=limit)
-    people = {f"person:{user.pk}": str(user) for user in known}
-    people |= _people([row for row in rows if row.by not in people])
-    return balance_with(rows, code=allocation.account), [_line(row, people) for row in rows]
+def statement_newest(*, allocation: Allocation, limit: int) -> tuple[Balance, list[StatementLine]]:
+    """The balance and the newest lines, read at the same moment and in one query."""
+    rows = transfer_page(account=allocation.account, before_seq=None, limit=limit, also=WHO)
+    return balance_with(rows, code=allocation.account), [_line(row, _named(row)) for row in rows]
 
 
 def statement_all(*, allocation: Allocation) -> Iterator[StatementLine]:
@@ -140,6 +150,10 @@ def _line(row: Transfer, people: dict[str, str]) -> StatementLine:
         seq=row.seq,
         facts=told,
     )
+
+
+def _named(row: Any) -> dict[str, str]:
+    return {row.by: row.by_name} if row.by_name else {}
 
 
 def _people(rows: list[Transfer]) -> dict[str, str]:

@@ -50,6 +50,9 @@ BADGES = {
 }
 
 
+OVER = (S.CLOSING, S.CLOSED)  # nothing is added to these any more
+
+
 def check_transition(*, old: S, new: S, actor: Actor) -> None:
     """
     Let an allowed move pass.

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -19,11 +20,12 @@ from portal.core.words import whole_number
 from portal.organisations.policies import org_role
 from portal.organisations.selectors import member_list
 from portal.threads.selectors import unread_mark
+from portal.web.registry import registry
 
 from . import budget, policies, selectors
 from .deeds import DEEDS, deed_form, deeds_open
 from .export import statement_download
-from .models import Allocation, MoreAsked, ReclaimNotice
+from .models import Allocation, MoreAsked
 from .statement import statement, statement_newest
 from .states import S
 
@@ -53,15 +55,16 @@ def detail(request: HttpRequest, code: str) -> HttpResponse:
 
 def _detail(request: HttpRequest, code: str) -> HttpResponse:
     user: Any = request.user
-    allocation = selectors.allocation_get_for_user(user=user, code=code, also=selectors.WAITING)
-    waiting = vars(allocation)
+    today = timezone.now().date()
+    also, along = selectors.page_facts(today=today), registry.rows_along.get("allocation", [])
+    allocation: Any = selectors.allocation_get_for_user(user=user, code=code, also=also, along=along)
     resources = [(row, formula(row.rate, SMALL)) for row in selectors.covered_list(allocation=allocation)]
     people = _people(allocation, reader=user)
-    balance, lines = statement_newest(allocation=allocation, limit=5, known=people)
-    today = timezone.now().date()
-    notice = allocation.reclaim_notices.filter(state=ReclaimNotice.State.GIVEN).first() if waiting["noticed"] else None
+    balance, lines = statement_newest(allocation=allocation, limit=5)
+    noticed = allocation.reclaim_amount is not None
     unanswered = allocation.asked_for_more.filter(answered_at=None).select_related("by").order_by("pk")
-    asked = list(unanswered) if waiting["asking"] else []
+    asked = list(unanswered) if allocation.asking else []
+    used_by_then = (allocation.use_day, allocation.use_then) if allocation.use_day else None
     return render(
         request,
         "projects/detail.html",
@@ -74,14 +77,14 @@ def _detail(request: HttpRequest, code: str) -> HttpResponse:
             "may_use": policies.may_use(user=user, allocation=allocation),
             "may_manage": policies.may_manage(user=user, allocation=allocation),
             "lines": lines,
-            "deeds": deeds_open(user=user, allocation=allocation, notice=notice is not None, asked=bool(asked)),
+            "deeds": deeds_open(user=user, allocation=allocation, notice=noticed, asked=bool(asked)),
             "used_percent": budget.credits_percent(balance),
             "used": budget.used_now(balance),
             "granted": budget.granted_now(balance),
             "notice": budget.standing_notice(allocation=allocation, balance=balance, today=today),
-            "forecast": budget.forecast(allocation=allocation, balance=balance, today=today),
+            "forecast": budget.forecast_from(used_by_then, allocation=allocation, balance=balance, today=today),
             "days_left": (allocation.ends_on - today).days + 1,
-            "reclaim": notice,
+            "noticed": noticed,
             "asked": asked,
             "asked_credits": any(one.wish == MoreAsked.Wish.CREDITS for one in asked),
         },
@@ -90,12 +93,12 @@ def _detail(request: HttpRequest, code: str) -> HttpResponse:
 
 def _people(allocation: Allocation, *, reader: User) -> list[User]:
     """Who may use it. Whoever reads the page is one of the enterprise's people or none: no part of the page asks again."""
-    if allocation.named_people_only:
-        return [member.user for member in allocation.members.select_related("user")]
-    members = list(member_list(organisation=allocation.organisation))
-    role = next((member.role for member in members if member.user_id == reader.pk and reader.is_active), None)
-    answer_known(org_role, role, user=reader, organisation_id=allocation.organisation_id)
-    return [member.user for member in members]
+    named = Exists(allocation.members.filter(user=OuterRef("user")))
+    members: list[Any] = list(member_list(organisation=allocation.organisation).annotate(is_named=named))
+    mine = next((member for member in members if member.user_id == reader.pk and reader.is_active), None)
+    answer_known(org_role, mine.role if mine else None, user=reader, organisation_id=allocation.organisation_id)
+    answer_known(policies.is_named, mine is not None and mine.is_named, user=reader, allocation=allocation)
+    return [member.user for member in members if member.is_named or not allocation.named_people_only]
 
 
 @login_required

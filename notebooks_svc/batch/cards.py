@@ -11,7 +11,6 @@ from allocations.projects.models import Allocation
 from allocations.projects.states import S as AllocationState
 
 from . import selectors
-from .states import LIVE
 
 SHOWN = 5
 
@@ -21,6 +20,6 @@ def on_allocation(request: HttpRequest, *, allocation: Allocation) -> tuple[str,
     user: Any = request.user
     if not selectors.batch_resources(allocation=allocation):
         return None
-    rows = selectors.batch_list_for_user(user=user).filter(allocation=allocation, state__in=LIVE)
+    rows = selectors.live_with_people(user=user, allocation=allocation)
     may = allocation.state == AllocationState.ACTIVE and projects_policy.may_use(user=user, allocation=allocation)
-    return "batch/card.html", {"holds": list(rows[:SHOWN]), "may_open": may}
+    return "batch/card.html", {"holds": rows[:SHOWN], "may_open": may}

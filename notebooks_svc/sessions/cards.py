@@ -24,7 +24,7 @@ def running(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
 def on_allocation(request: HttpRequest, *, allocation: Allocation) -> tuple[str, dict[str, Any]] | None:
     """What is open on an allocation, as far as the person may see it."""
     user: Any = request.user
-    rows = selectors.session_list_for_user(user=user).filter(allocation=allocation, state__in=OPEN)
+    rows = selectors.session_list_for_user(user=user).filter(allocation=allocation, state__in=OPEN).prefetch_related(None)
     sessions = list(rows[:20])
     return ("sessions/card_running.html", {"sessions": sessions}) if sessions else None
 

@@ -16,3 +16,4 @@ class StorageConfig(AppConfig):
         registry.sweep("notebooks_svc.storage.keeping.keepings_due", every_s=60)
         registry.sweep("notebooks_svc.storage.ending.endings_due", every_s=3600)
         registry.card("allocation", "notebooks_svc.storage.cards.on_allocation", order=20)
+        registry.along("allocation", "keeping")

@@ -8,9 +8,7 @@ from django.http import HttpRequest
 
 from allocations.projects.models import Allocation
 
-from .models import Keeping
-
 
 def on_allocation(request: HttpRequest, *, allocation: Allocation) -> tuple[str, dict[str, Any]] | None:  # noqa: ARG001
     """How much is kept, and the way to the page that says more."""
-    return "storage/card_files.html", {"kept": Keeping.objects.filter(allocation=allocation).first()}
+    return "storage/card_files.html", {"kept": getattr(allocation, "keeping", None)}

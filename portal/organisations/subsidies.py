@@ -10,6 +10,7 @@ from dateutil.relativedelta import relativedelta
 from .models import Organisation, Subsidy
 
 YEARS, CEILING_EUR = 3, 300_000
+YEARS_MOST = 10  # that a call may look back
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,13 @@ class AidTotal:
     @property
     def room_eur(self) -> int:
         return max(0, self.ceiling_eur - self.total_eur)
+
+
+def aid_by_years(*, organisation: Organisation, today: date, most: int = YEARS_MOST) -> dict[int, int]:
+    """Euro received within the last year to the day, the last two, and so on; one query."""
+    rows = aid_total(organisation=organisation, today=today, years=most).rows
+    starts = {years: today - relativedelta(years=years) for years in range(1, most + 1)}
+    return {years: sum(row.amount_eur for row in rows if row.granted_on > since) for years, since in starts.items()}
 
 
 def aid_total(*, organisation: Organisation, today: date, years: int = YEARS, ceiling_eur: int = CEILING_EUR) -> AidTotal:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Max, Subquery
 
 from portal.accounts.models import User
 
@@ -45,9 +45,29 @@ def waiting_for_staff(*, prefix: str) -> list[Waiting]:
     return [Waiting(one.about, newest[one.about], one.due_on) for one in threads if one.about in newest and one.due_on]
 
 
-def answer_due(*, about: str) -> date | None:
-    """By which day an enterprise that waits is answered; None when nobody waits."""
-    return Thread.objects.filter(about=about).values_list("due_on", flat=True).first()
+@dataclass(frozen=True)
+class Shown:
+    """A thread as a person opens it: what they have not read of it, and by which day an enterprise that waits is answered."""
+
+    messages: list[Message]
+    unread: int
+    due_on: date | None
+    opened_before: bool
+
+
+def thread_shown(*, user: User, about: str) -> Shown:
+    """The newest messages about a thing, and all that its page says of them; one query."""
+    rows = Message.objects.filter(about=about).select_related("author")
+    found = rows.annotate(
+        read_up_to=Subquery(Seen.objects.filter(user=user, about=about).values("last")[:1]),
+        due_on=Subquery(Thread.objects.filter(about=about).values("due_on")[:1]),
+    ).order_by("-pk")[:SHOWN]
+    messages = list(reversed(found))
+    if not messages:
+        return Shown([], 0, None, opened_before=False)
+    last, due_on = messages[0].read_up_to, messages[0].due_on
+    unread = sum(message.pk > (last or 0) and message.author_id != user.pk for message in messages)
+    return Shown(messages, unread, due_on, opened_before=last is not None)
 
 
 def unread_map(*, user: User, abouts: Sequence[str]) -> dict[str, bool]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed
 
 from .models import Message, Seen, Thread
-from .selectors import unread_count
+from .selectors import Shown, unread_count
 
 TEXT_MAX = 10_000
 
@@ -98,4 +98,20 @@ def _tell(person: Any, *, title: str, url: str, message: Message, at: datetime) 
 
 def thread_seen(*, about: str, by: User, up_to: int) -> None:
     """Remember that a person has read the thread up to a message."""
-    Seen.objects.update_or_create(user=by, about=about, defaults={"last": up_to})
+    if not Seen.objects.filter(user=by, about=about).update(last=up_to):
+        new = Seen(user=by, about=about, last=up_to)
+        Seen.objects.bulk_create([new], update_conflicts=True, unique_fields=["user", "about"], update_fields=["last"])
+
+
+def thread_opened(*, about: str, by: User, shown: Shown) -> None:
+    """The same for what a page has just shown. One statement; not for use inside a transaction."""
+    if not shown.unread:
+        return
+    up_to = shown.messages[-1].pk
+    if shown.opened_before:
+        Seen.objects.filter(user=by, about=about).update(last=up_to)
+        return
+    try:
+        Seen.objects.create(user=by, about=about, last=up_to)
+    except IntegrityError:  # opened in two windows at once
+        Seen.objects.filter(user=by, about=about).update(last=up_to)

@@ -34,6 +34,7 @@ class Registry:
 
     menu_entries: list[MenuEntry] = field(default_factory=list)
     cards: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    rows_along: dict[str, list[str]] = field(default_factory=dict)
     seeds: list[tuple[int, str]] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
     health_checks: list[str] = field(default_factory=list)
@@ -50,6 +51,10 @@ class Registry:
         """Add a card: a function (request) → (template, context) or None when there is nothing to say."""
         self.cards.setdefault(place, []).append((order, function))
         self.cards[place].sort()
+
+    def along(self, place: str, relation: str) -> None:
+        """Have a card's own row read along with the thing its page is about, where there is one row for each thing at most."""
+        self.rows_along.setdefault(place, []).append(relation)
 
     def seed(self, function: str, *, order: int) -> None:
         """Add a seed: a function (demo: bool) that may run any number of times."""

@@ -106,9 +106,9 @@ def test_the_list_asks_the_same_however_many_there_are(operator: User, now: date
     client.get("/people/")
     for number in range(3):
         portal.person(f"a{number}", Role.REVIEWER, at=now)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         client.get("/people/")
     for number in range(20):
         portal.person(f"b{number}", Role.REVIEWER, at=now)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         assert len(client.get("/people/").content) < 60_000
