@@ -7,7 +7,7 @@ never promised twice, and nothing can be seen before the day.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, time
 
 from django.db import transaction
 
@@ -23,6 +23,7 @@ from allocations.ledger.states import AccountKind
 from allocations.projects import services as projects
 from allocations.projects.giving import Kind
 from allocations.projects.models import Allocation
+from allocations.projects.states import OVER
 from allocations.reports import services as reports
 from portal.accounts.models import User
 from portal.audit import services as audit
@@ -37,9 +38,13 @@ from .terms import Terms
 
 def credits_before(application: Application) -> int:
     """Micro-credits awarded by an earlier, published decision."""
-    rows = Decision.objects.filter(application=application, outcome=Outcome.AWARDED, taken_back_at=None)
-    last = rows.exclude(allocation=None).order_by("-number").first()
+    last = _before(application)
     return last.credits if last else 0
+
+
+def _before(application: Application) -> Decision | None:
+    rows = Decision.objects.filter(application=application, outcome=Outcome.AWARDED, taken_back_at=None)
+    return rows.exclude(allocation=None).order_by("-number").first()
 
 
 def check_not_worse(application: Application, credits: int) -> None:
@@ -51,6 +56,28 @@ def check_not_worse(application: Application, credits: int) -> None:
     had = credits_before(application) if application.allocation_id else 0
     if credits < had:
         raise Refusal("appeal_cannot_worsen", f"{credits_text(had)} credits were awarded before; award at least as much.")
+
+
+def check_not_over(application: Application, terms: Terms) -> None:
+    """
+    Let an award pass that adds nothing to an allocation that has ended. An appeal may come to its end after the allocation did,
+    and what has ended is never opened again: its books are closed, and what was left went back to the pool.
+
+    :raises Refusal: `allocation_ended`, with what may be done instead
+    """
+    allocation = application.allocation
+    if allocation is None or allocation.state not in OVER:
+        return
+    before = _before(application)
+    had, months = (before.credits, before.months) if before else (0, 1)
+    if terms.credits > had or last_day(allocation.starts_on, terms.months) > allocation.ends_on:
+        ended = allocation.ended_at or datetime.combine(allocation.ends_on, time(), tzinfo=UTC)
+        raise Refusal(
+            "allocation_ended",
+            f"{allocation.code} ended on {ended:%-d %B %Y}, so an appeal can add neither credits nor months to it. Award what "
+            f"stood, {credits_text(had)} credits for {months} months, and say in the reason that the enterprise may apply anew "
+            "from this application.",
+        )
 
 
 def set_aside(*, application: Application, number: int, credits: int, by: User, at: datetime) -> str:
@@ -90,7 +117,7 @@ def deliver(*, decision: Decision, at: datetime) -> None:
             midterm_days=getattr(duties, "midterm_report_days", None),
             blocks=duties.blocked_while_report_overdue,
         )
-        if terms.datasets:
+        if terms.datasets and allocation.state not in OVER:
             datasets.requests_from_award(
                 allocation=allocation, slugs=terms.datasets, by=application.submitted_by, purpose=application.title, at=at
             )
@@ -155,6 +182,8 @@ def _release(decision: Decision, *, reason: str, by: User, at: datetime) -> None
 def _allocation(application: Application, decision: Decision, terms: Terms, *, at: datetime) -> Allocation:
     if application.allocation is None:
         return shaping.allocation_make(application, terms, reason=decision.reason, by=decision.by, at=at)
+    application.allocation.refresh_from_db(fields=["state", "ends_on", "ended_at"])
+    check_not_over(application, terms)
     more = terms.credits - credits_before(application)
     if more > 0:
         if decision.by is None:

@@ -42,7 +42,7 @@ def application_award(
     :param hold: decide now and publish later; the credits are set aside at once
     :raises NotAllowed: not an officer, an officer of the applicant's own, or a reviewer of this application
     :raises Malformed: no reason, or terms beyond what was asked for
-    :raises Refusal: `reviews_missing`, `move_not_allowed`, `changed_meanwhile`, `appeal_cannot_worsen`
+    :raises Refusal: `reviews_missing`, `move_not_allowed`, `changed_meanwhile`, `appeal_cannot_worsen`, `allocation_ended`
     :raises LedgerRefusal: `exceeds_pool`
     """
     _check_may_decide(application, by)
@@ -98,6 +98,7 @@ def award_write(
 ) -> Decision:
     """Everything an award is, inside the caller's transaction. Who may, and how much, was checked before."""
     publishing.check_not_worse(application, terms.credits)
+    publishing.check_not_over(application, terms)
     number = _number(application)
     earmark = ""
     if hold and by is not None:

@@ -10,12 +10,13 @@ from allocations.applications import services as applications
 from allocations.applications.models import Application
 from allocations.applications.selectors import application_get_for_user
 from allocations.applications.states import S
-from allocations.awards import appeals, automatic, services
+from allocations.awards import appeals, automatic, publishing, services
 from allocations.awards.models import Appeal, Decision
 from allocations.awards.terms import Terms
 from allocations.ledger.refusals import LedgerRefusal
 from allocations.ledger.selectors import balance
 from allocations.ledger.verify import verify
+from allocations.projects import services as projects
 from allocations.projects.models import Allocation
 from allocations.reviews import services as reviews
 from allocations.reviews.selectors import others_of
@@ -274,6 +275,58 @@ def test_an_appeal_goes_to_other_people_who_may_give_more_but_never_less(program
     assert (before, row.allocation.ends_on) == (date(2026, 6, 1), date(2026, 9, 1))
     assert balance(code=row.allocation.account).granted == 300 * MICRO
     assert Allocation.objects.count() == 1
+    verify(chain=True)
+
+
+def judged_again(programme: Programme) -> tuple[Application, Allocation]:
+    """An award of 200 credits for three months that was appealed and judged anew."""
+    row = programme.judged(credits=400)
+    allocation = programme.award(row, credits=200).allocation
+    assert allocation is not None
+    second, now = programme.second_officer, programme.now
+    appeal = appeals.appeal_create(application=row, text="The plan needs 300.", by=programme.founder, at=now)
+    appeals.appeal_answer(appeal=appeal, accepted=True, answer="Look again.", by=second, at=now)
+    row.refresh_from_db()
+    for review in reviews.reviewers_assign(application=row, reviewers=programme.reviewers, by=second, at=now):
+        programme.judge(review)
+    return row, allocation
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_an_appeal_opens_no_allocation_that_has_ended(programme: Programme, hold: bool) -> None:
+    """The officer is told what is left to do, and does it: what stood is confirmed, and nothing comes back to life."""
+    row, allocation = judged_again(programme)
+    projects.allocation_end(allocation=allocation, reason="We stop.", by=programme.founder, at=programme.now)
+    for credits, months in ((300, 3), (200, 6), (300, 6)):
+        again = Application.objects.get(pk=row.pk)
+        with refusal("allocation_ended"):
+            services.application_award(
+                application=again, terms=Terms(credits * MICRO, months, ["cpu"]), reason="More.", by=programme.second_officer,
+                at=programme.now, hold=hold,
+            )  # fmt: skip
+        assert (again.decisions.count(), programme.left()) == (1, 1000)
+    projects.allocations_by_date(at=programme.now)
+    again = Application.objects.get(pk=row.pk)
+    decision = programme.award(again, credits=200, by=programme.second_officer)
+    allocation.refresh_from_db()
+    assert (decision.allocation, allocation.state, programme.left()) == (allocation, "closed", 1000)
+    verify(chain=True)
+
+
+def test_an_allocation_that_ends_before_a_held_appeal_is_published_stays_ended(programme: Programme) -> None:
+    row, allocation = judged_again(programme)
+    terms, second = Terms(300 * MICRO, 3, ["cpu"]), programme.second_officer
+    row = Application.objects.get(pk=row.pk)
+    decision = services.application_award(application=row, terms=terms, reason="More.", by=second, at=programme.now, hold=True)
+    assert programme.left() == 700
+    projects.allocation_end(allocation=allocation, reason="We stop.", by=programme.founder, at=programme.now)
+    with refusal("allocation_ended"):
+        publishing.decision_publish(decision=decision, by=second, at=programme.now)
+    assert programme.left() == 900  # what is set aside for the decision stays so
+    decision = Decision.objects.get(pk=decision.pk)
+    publishing.decision_take_back(decision=decision, reason="It ended.", by=second, at=programme.now)
+    allocation.refresh_from_db()
+    assert (allocation.state, programme.left()) == ("closing", 1000)
     verify(chain=True)
 
 
