@@ -14,6 +14,7 @@ from django.db import transaction
 from allocations.calls import afterwards
 from allocations.calls.findings import Finding
 from allocations.ledger.selectors import transfer_exists
+from allocations.ledger.states import RefusalCode
 from allocations.projects import asking
 from allocations.projects import services as projects
 from allocations.projects.giving import Kind
@@ -107,7 +108,7 @@ def credits_ask(
     :param once: made with the form, so that a double click asks once
     :raises NotAllowed: unless an owner or manager of the enterprise
     :raises Malformed: more than one may ask for
-    :raises Refusal: `no_such_rule`, `allocation_not_active`, `burst_limit`
+    :raises Refusal: `no_such_rule`, `allocation_not_active`, `burst_limit`, `changed_meanwhile`
     """
     check_manages(user=by, allocation=allocation, what="ask for more")
     asking.check_not_over(allocation)
@@ -197,8 +198,8 @@ def _answer(
                 audit.event_record(kind="allocation.rule_asked", actor=by, about=about, at=at, wish=str(wish.kind))
                 give()
         except Refusal as refusal:
-            if refusal.code == "changed_meanwhile":
-                raise
+            if refusal.code in ("changed_meanwhile", RefusalCode.ALLOCATION_NOT_ACTIVE):
+                raise  # no officer could give it either
             said = refusal.message  # the pool or the ceiling of aid: a person may know what to do
         else:
             return Answer(True, said)
