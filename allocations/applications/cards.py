@@ -34,7 +34,7 @@ def on_organisation(request: HttpRequest, *, organisation: Organisation) -> tupl
     now, user = timezone.now(), cast("User", request.user)
     facts = selectors.facts_of(organisation=organisation, today=now.date())
     rows = [
-        (call, call.rules, call.intake(now), eligibility(rules=call.rules.eligibility, facts=facts, call=call.slug))
+        (call, call.rules, call.intake(now), eligibility(rules=call.rules.who, facts=facts, call=call.slug))
         for call in call_list_public()
     ]
     rows.sort(key=lambda row: (row[3].eligible is False, not row[2].open))

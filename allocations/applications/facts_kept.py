@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from allocations.calls.eligibility import Award, Facts
+from allocations.calls.eligibility import AID_YEARS, Award, Facts
 
 
 def facts_kept(facts: Facts) -> dict[str, Any]:
@@ -21,7 +21,8 @@ def facts_kept(facts: Facts) -> dict[str, Any]:
         "founded_on": facts.founded_on.isoformat() if facts.founded_on else None,
         "registry_checked": facts.registry_checked,
         "declarations": sorted(facts.declarations or []),
-        "subsidies_eur": facts.subsidies_eur,
+        "subsidies_eur": facts.received_eur(AID_YEARS),
+        "subsidies": {str(years): eur for years, eur in facts.subsidies.items()} if facts.subsidies is not None else None,
         "reports_overdue": list(facts.reports_overdue or []),
         "awards": [[award.call, award.on.isoformat()] for award in facts.awards or []],
         "open_applications": dict(facts.open_applications or {}),
@@ -31,7 +32,7 @@ def facts_kept(facts: Facts) -> dict[str, Any]:
 def facts_read(kept: Mapping[str, Any]) -> Facts:
     """Facts out of a snapshot."""
     awards: Sequence[Award] = [Award(call, date.fromisoformat(on)) for call, on in kept["awards"]]
-    founded = kept["founded_on"]
+    founded, subsidies = kept["founded_on"], kept.get("subsidies")
     return Facts(
         **{
             **kept,
@@ -39,5 +40,6 @@ def facts_read(kept: Mapping[str, Any]) -> Facts:
             "founded_on": date.fromisoformat(founded) if founded else None,
             "declarations": frozenset(kept["declarations"]),
             "awards": awards,
+            "subsidies": {int(years): eur for years, eur in subsidies.items()} if subsidies else None,
         }
     )

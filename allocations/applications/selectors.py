@@ -14,7 +14,7 @@ from portal.accounts.models import Role, User
 from portal.core.errors import NotYours
 from portal.organisations.declarations import in_force
 from portal.organisations.models import Organisation
-from portal.organisations.subsidies import aid_total
+from portal.organisations.subsidies import aid_by_years
 from portal.web.registry import cached_import
 
 from .models import Application
@@ -92,7 +92,7 @@ def facts_of(*, organisation: Organisation, today: date, without: Application | 
         headcount=organisation.headcount,
         founded_on=organisation.founded_on,
         declarations=frozenset(in_force(organisation=organisation, today=today)),
-        subsidies_eur=aid_total(organisation=organisation, today=today).total_eur,
+        subsidies=aid_by_years(organisation=organisation, today=today),
         reports_overdue=[report.allocation.code for report in reports_overdue(organisation=organisation, today=today)],
         registry_checked=bool(organisation.registry_scheme or organisation.registry_confirmed_at),
         awards=awards,
@@ -101,19 +101,18 @@ def facts_of(*, organisation: Organisation, today: date, without: Application | 
 
 
 def facts_for_conditions(*, application: Application, today: date) -> Facts:
-    """What rules over the application itself look at: size, legal form, and the aid received over the years its call counts."""
-    organisation, aid = application.organisation, application.version.rules.aid
-    received = aid_total(organisation=organisation, today=today, **({"years": aid.years} if aid else {})).total_eur
+    """What rules over the application itself look at: size, legal form, and the aid received."""
+    organisation = application.organisation
     return Facts(
         today=today,
         country=organisation.country,
         size=organisation.size.size,
         legal_form=organisation.legal_form or None,
-        subsidies_eur=received,
+        subsidies=aid_by_years(organisation=organisation, today=today),
     )
 
 
 def eligibility_of(*, call: Call, organisation: Organisation, today: date, without: Application | None = None) -> Eligibility:
     """Whether the enterprise may apply to the call, with every reason."""
     facts = facts_of(organisation=organisation, today=today, without=without)
-    return eligibility(rules=call.rules.eligibility, facts=facts, call=call.slug)
+    return eligibility(rules=call.rules.who, facts=facts, call=call.slug)

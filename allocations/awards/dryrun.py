@@ -99,7 +99,7 @@ def verdict(
     :param pools: what is left; an award by rule takes its part. None: pools are not looked at
     :param handed: the scores of the reviews that are in
     """
-    found = eligibility(rules=rules.eligibility, facts=facts, call=call)
+    found = eligibility(rules=rules.who, facts=facts, call=call)
     if found.against:
         return Verdict("refused", found.against)
     if wrong := _wrong(rules, facts, content):

@@ -43,8 +43,9 @@ def conditions(
         found["activity_class"] = activity_finding(activity, size=facts.size, legal_form=facts.legal_form)
     if rules.data and answers.get("data_class"):
         found["data_class"] = data_finding(rules.data, answers["data_class"])
-    if rules.aid and asked.get(ASK_CREDITS) and facts.subsidies_eur is not None:
-        found[ASK_CREDITS] = aid_finding(rules.aid, received_eur=facts.subsidies_eur, amount=asked[ASK_CREDITS])
+    received = facts.received_eur(rules.aid.years) if rules.aid else None
+    if rules.aid and asked.get(ASK_CREDITS) and received is not None:
+        found[ASK_CREDITS] = aid_finding(rules.aid, received_eur=received, amount=asked[ASK_CREDITS])
     return found
 
 
@@ -73,9 +74,11 @@ def activity_finding(activity: d.Activity, *, size: str, legal_form: str | None)
         return later("activity", "your legal form, which is not entered yet")
     form_fits = not activity.legal_forms or legal_form in activity.legal_forms
     size_fits = not activity.size_classes or size in activity.size_classes
-    whom = [legal_form_words(form) for form in activity.legal_forms] + [f"{one} enterprises" for one in activity.size_classes]
     found = f"you are {legal_form_words(legal_form) if legal_form else 'an enterprise'} of class {size}"
-    wanted = f"“{activity.label}” by {words_or(whom)}" if whom else "anybody"
+    forms, sizes = [legal_form_words(form) for form in activity.legal_forms], list(activity.size_classes)
+    whom = [f"by {words_or(forms)}"] if forms else []
+    whom += [f"of class {words_or(sizes)}"] if sizes else []
+    wanted = f"“{activity.label}” {', '.join(whom)}" if whom else "anybody"
     return finding("activity", form_fits and size_fits, found, wanted, activity.why)
 
 

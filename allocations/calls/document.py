@@ -84,6 +84,15 @@ class CallDocument(Part):
     sources: list[str] = Field(default=[], description="where the rules were read, and what must be checked before use")
 
     @property
+    def who(self) -> list[EligibilityRule]:
+        """The rules of eligibility, with what they leave to the rest of the call filled in."""
+        years = self.aid.years if self.aid else None
+        return [
+            rule.model_copy(update={"years": years}) if isinstance(rule, AidRoomRule) and not rule.years else rule
+            for rule in self.eligibility
+        ]
+
+    @property
     def later(self) -> list[str]:
         """What may be had, and what returns, after the award, in words for applicants."""
         from .afterwards import offers

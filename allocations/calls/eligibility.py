@@ -16,7 +16,9 @@ from dateutil.relativedelta import relativedelta
 from . import document as d
 from .findings import Finding, later, words_or
 from .findings import finding as _answer
-from .names import country_name, legal_form_words
+from .names import country_name, legal_form_words, years_words
+
+AID_YEARS = 3  # where a call does not say over how many years it counts subsidies
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Facts:
 
     :param open_applications: call slug → how many are open
     :param declarations: kinds of declarations signed and in force
-    :param subsidies_eur: received over the last three years
+    :param subsidies_eur: received over the last three years, where that is all that is known
+    :param subsidies: received over so many years, in euro, for one to ten years
     :param reports_overdue: codes of allocations whose report is overdue
     """
 
@@ -48,9 +51,16 @@ class Facts:
     registry_checked: bool | None = None
     declarations: frozenset[str] | None = None
     subsidies_eur: int | None = None
+    subsidies: Mapping[int, int] | None = None
     reports_overdue: Sequence[str] | None = None
     awards: Sequence[Award] | None = None
     open_applications: Mapping[str, int] | None = None
+
+    def received_eur(self, years: int) -> int | None:
+        """Subsidies received over so many years."""
+        if self.subsidies is not None:
+            return self.subsidies[years]
+        return self.subsidies_eur if years == AID_YEARS else None
 
 
 @dataclass(frozen=True)
@@ -173,10 +183,12 @@ def _declarations(rule: d.DeclarationsRule, facts: Facts, _: str) -> Finding:
 
 
 def _aid_room(rule: d.AidRoomRule, facts: Facts, _: str) -> Finding:
-    if facts.subsidies_eur is None:
-        return _later(rule, "subsidies received over three years")
-    found = f"subsidies of € {facts.subsidies_eur:,} over three years"
-    return _finding(rule, facts.subsidies_eur < rule.below_eur, found, f"enterprises with less than € {rule.below_eur:,}")
+    over = f"over {years_words(rule.years or AID_YEARS)}"
+    received = facts.received_eur(rule.years or AID_YEARS)
+    if received is None:
+        return _later(rule, f"subsidies received {over}")
+    found = f"subsidies of € {received:,} {over}"
+    return _finding(rule, received < rule.below_eur, found, f"enterprises with less than € {rule.below_eur:,}")
 
 
 def _reports(rule: d.ReportsRule, facts: Facts, _: str) -> Finding:

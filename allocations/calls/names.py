@@ -1,8 +1,15 @@
-"""Names of countries and legal forms as people read them."""
+"""Names of countries, legal forms and spans of years as people read them."""
 
 from __future__ import annotations
 
 import pycountry
+
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def years_words(years: int) -> str:
+    """A span of one to ten years: "three years"."""
+    return f"{NUMBERS[years - 1]} year{'s' * (years != 1)}"
 
 
 def country_name(code: str) -> str:

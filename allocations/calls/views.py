@@ -63,7 +63,7 @@ def check(request: HttpRequest) -> HttpResponse:
             subsidies_eur=given["subsidies_eur"],
         )
         for call in selectors.call_list_public():
-            found = eligibility(rules=call.rules.eligibility, facts=facts, call=call.slug)
+            found = eligibility(rules=call.rules.who, facts=facts, call=call.slug)
             answers.append((call, call.rules, call.intake(now), found))
     return render(request, "calls/check.html", {"form": form, "answers": answers})
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..findings import words_or
-from ..names import country_name, legal_form_words
+from ..names import country_name, legal_form_words, years_words
 from .base import Country, Key, LegalForm, Part, SizeClass, Slug
 
 
@@ -150,11 +150,12 @@ class AidRoomRule(Part):
 
     kind: Literal["aid_room"] = "aid_room"
     below_eur: int = Field(ge=1)
+    years: int | None = Field(default=None, ge=1, le=10, description="none: as many as the call's aid counts, else three")
     why: str
 
     @property
     def words(self) -> str:
-        return f"Less than € {self.below_eur:,} of subsidies received over three years."
+        return f"Less than € {self.below_eur:,} of subsidies received over {years_words(self.years or 3)}."
 
 
 class ReportsRule(Part):

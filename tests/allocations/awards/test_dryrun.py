@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from allocations.applications.models import Application, Snapshot
+from allocations.applications.selectors import eligibility_of
 from allocations.awards import automatic, dryrun
 from allocations.awards.dryrun import dry_run, pools_at_start
 from allocations.calls import editing
@@ -22,6 +23,7 @@ from allocations.calls.document import CallDocument
 from allocations.calls.models import Call, CallDraft, CallVersion
 from portal.accounts.models import User
 from portal.core.quantities import MICRO
+from portal.organisations.facts import subsidy_add
 from tests.support.programme import Programme, document
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -145,3 +147,39 @@ def test_the_start_window_and_rules_that_cannot_be_told_leave_it_to_people(progr
         (row,) = dry_run(call=programme.starter, rules=rules("starter", **changed))
         assert (row.before.outcome, row.after.outcome) == ("rule", "people")
         assert row.after.reasons
+
+
+def test_aid_is_counted_over_the_years_of_the_rules_that_are_tried(programme: Programme) -> None:
+    """What was received four years ago counts where a call looks back five years, and nowhere else."""
+    received = {"granted_on": programme.now.date() - timedelta(days=4 * 365 + 90), "amount_eur": 290_000, "granted_by": "EU"}
+    subsidy_add(organisation=programme.firm, **received, by=programme.founder, at=programme.now)
+    row = programme.sent("starter", credits=10)
+    assert row.snapshots.get().content["facts"]["subsidies_eur"] == 0  # type: ignore[attr-defined]
+    room = {"kind": "aid_room", "below_eur": 200_000, "why": "It is a ceiling."}
+    aid = {"eur_per_credit": "1000", "ceiling_eur": 299_000, "source": ""}
+    for changed, outcome in (
+        ({"eligibility": [room]}, "rule"),
+        ({"eligibility": [{**room, "years": 5}]}, "refused"),
+        ({"eligibility": [room], "aid": {**aid, "years": 5}}, "refused"),
+        ({"eligibility": [{**room, "years": 3}], "aid": {**aid, "years": 4}}, "rule"),
+        ({"eligibility": [], "aid": {**aid, "years": 3}}, "rule"),
+        ({"eligibility": [], "aid": {**aid, "years": 5}}, "refused"),
+    ):
+        (replay,) = dry_run(call=programme.starter, rules=rules("starter", **changed))
+        assert (replay.after.outcome, changed) == (outcome, changed)
+    assert "€ 290,000 received in 5 years + € 10,000 for this award = € 300,000" in replay.after.reasons[0]
+
+
+def test_who_may_apply_is_told_by_the_years_of_the_call(programme: Programme) -> None:
+    received = {"granted_on": programme.now.date() - timedelta(days=4 * 365 + 90), "amount_eur": 290_000, "granted_by": "EU"}
+    subsidy_add(organisation=programme.firm, **received, by=programme.founder, at=programme.now)
+    room = {"kind": "aid_room", "below_eur": 200_000, "why": "It is a ceiling."}
+    for years, eligible in ((3, True), (5, False)):
+        aid = {"eur_per_credit": "1", "years": years}
+        changed = document("starter", eligibility=[room], aid=aid)
+        calls.version_add(call=programme.starter, document=changed, reason="r", by=None, at=programme.now)
+        call = Call.objects.get(pk=programme.starter.pk)
+        found = eligibility_of(call=call, organisation=programme.firm, today=programme.now.date())
+        assert found.eligible is eligible
+        page = Client(headers={"host": settings.PORTAL_HOST}).get("/calls/starter/").content.decode()
+        assert f"over {'three' if years == 3 else 'five'} years" in page
