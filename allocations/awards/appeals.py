@@ -15,11 +15,13 @@ from allocations.applications.states import Actor, S
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, Refusal
+from portal.core.words import text_fitting
 
 from . import letters
 from .models import Appeal, Decision
 
 ANSWER_WORKING_DAYS = 10
+TEXT_MAX = 10_000
 
 
 def decision_of(application: Application) -> Decision | None:
@@ -40,11 +42,12 @@ def appeal_create(*, application: Application, text: str, by: User, at: datetime
     """
     Ask that other people look at a decision again; for a decision by rule, that a person does.
 
-    :raises Malformed: without words
+    :raises Malformed: without words, or with more than `TEXT_MAX` characters
     :raises Refusal: `not_decided`, `appeal_too_late`, `appeal_exists`
     """
     check_may_write(user=by, application=application)
-    if not text.strip():
+    words = text_fitting(text, most=TEXT_MAX, field="text")
+    if not words:
         raise Malformed("Say what should be looked at again.", field="text")
     decision, until = decision_of(application), appeal_until(application)
     if application.shown_state != S.DECIDED or decision is None or until is None:
@@ -54,12 +57,10 @@ def appeal_create(*, application: Application, text: str, by: User, at: datetime
     due = working_day_after(at.date(), days=ANSWER_WORKING_DAYS, country=application.version.rules.holidays_of)
     try:
         with transaction.atomic():
-            appeal = Appeal.objects.create(
-                application=application, decision=decision, text=text.strip(), by=by, at=at, due_on=due
-            )
+            appeal = Appeal.objects.create(application=application, decision=decision, text=words, by=by, at=at, due_on=due)
     except IntegrityError:
         raise Refusal("appeal_exists", "This decision was appealed already. You will be told the answer.") from None
-    audit.event_record(kind="application.appealed", actor=by, about=f"application:{application.code}", at=at, text=text)
+    audit.event_record(kind="application.appealed", actor=by, about=f"application:{application.code}", at=at, text=words)
     return appeal
 
 

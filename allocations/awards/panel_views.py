@@ -26,6 +26,7 @@ from portal.accounts.models import Role
 from portal.accounts.policies import check_role
 from portal.core.errors import Malformed, NotYours
 from portal.core.quantities import BadQuantity, credits_parse, credits_text
+from portal.core.words import text_fitting
 
 from . import appeals, panel, publishing
 from .forms import PanelReasonsForm
@@ -93,11 +94,12 @@ def panel_decide(request: HttpRequest, slug: str) -> HttpResponse:
     if not rows:
         raise Malformed("Tick the applications to decide first.", field="take")
     outcome = Outcome.AWARDED if request.POST.get("outcome") == "award" else Outcome.REJECTED
+    reason = "reason" if outcome == Outcome.AWARDED else "reason_reject"
     results = panel.decide_many(
         applications=rows,
         outcome=outcome,
         amounts={row.pk: _amount(request.POST.get(f"credits-{row.code}"), row) for row in rows},
-        template=request.POST.get("reason" if outcome == Outcome.AWARDED else "reason_reject", "")[:10_000],
+        template=text_fitting(request.POST.get(reason, ""), most=10_000, field=reason),
         hold="hold" in request.POST,
         by=user,
         at=timezone.now(),
@@ -145,7 +147,12 @@ def take_back(request: HttpRequest, code: str) -> HttpResponse:
     decision = appeals.decision_of(application)
     if decision is None:
         raise NotYours("decision")
-    publishing.decision_take_back(decision=decision, reason=request.POST.get("reason", ""), by=user, at=timezone.now())
+    publishing.decision_take_back(
+        decision=decision,
+        reason=text_fitting(request.POST.get("reason", ""), most=5000, field="reason"),
+        by=user,
+        at=timezone.now(),
+    )
     messages.success(request, f"{application.code} is open again; its credits are back in the pool.")
     return redirect("applications:detail", code=code)
 

@@ -26,6 +26,7 @@ from allocations.calls.selectors import call_list_public
 from allocations.reviews.models import Draw
 from portal.audit import services as audit
 from portal.core.errors import Malformed
+from portal.core.words import text_fitting
 
 from .figures import SMALL, figures
 from .models import Decision, Grown
@@ -113,7 +114,7 @@ def embargo(request: HttpRequest, code: str) -> HttpResponse:
     user: Any = request.user
     application = application_get_for_user(user=user, code=code)
     check_may_officiate(user=user, application=application)
-    until, reason = _day(request.POST.get("until", "")), request.POST.get("reason", "").strip()[:500]
+    until, reason = _day(request.POST.get("until", "")), text_fitting(request.POST.get("reason", ""), most=500, field="reason")
     if until is None or not reason:
         raise Malformed("An embargo has a last day and a reason, for example a patent that is being filed.", field="until")
     Application.objects.filter(pk=application.pk).update(embargo_until=until)

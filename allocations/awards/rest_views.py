@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from allocations.applications.selectors import application_get_for_user
 from portal.core.errors import NotYours
+from portal.core.words import text_fitting
 
 from .models import Rest
 from .rests import rest_grant
@@ -27,6 +28,8 @@ def grant(request: HttpRequest, code: str) -> HttpResponse:
     rest = Rest.objects.select_related("allocation__organisation").filter(allocation=application.allocation_id or 0).first()
     if rest is None:
         raise NotYours("rest of an award")
-    rest_grant(rest=rest, reason=request.POST.get("reason", ""), by=user, at=timezone.now())
+    rest_grant(
+        rest=rest, reason=text_fitting(request.POST.get("reason", ""), most=1000, field="reason"), by=user, at=timezone.now()
+    )
     messages.success(request, "The rest is granted. The team sees it at once.")
     return redirect("applications:detail", code=code)

@@ -176,7 +176,7 @@ def appeal_new(request: HttpRequest, code: str) -> HttpResponse:
     """Ask that other people look again."""
     user: Any = request.user
     application = application_get_for_user(user=user, code=code)
-    appeals.appeal_create(application=application, text=request.POST.get("text", "")[:10_000], by=user, at=timezone.now())
+    appeals.appeal_create(application=application, text=request.POST.get("text", ""), by=user, at=timezone.now())
     messages.success(request, "Your appeal is with the officers. Somebody who did not decide will answer it.")
     return redirect("awards:letter", code=code)
 

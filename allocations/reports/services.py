@@ -14,6 +14,7 @@ from portal.accounts.models import Role, User
 from portal.accounts.policies import check_role
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, Refusal
+from portal.core.words import text_fitting
 from portal.organisations.models import OrgRole
 from portal.organisations.policies import MAY_APPLY, check_org_role, org_role
 
@@ -43,7 +44,11 @@ def reports_owe(*, allocation: Allocation, final_days: int | None, midterm_days:
 
 
 def report_save(*, report: Report, answers: Mapping[str, str], base: int | None, by: User) -> bool:
-    """Keep a draft. False when somebody else saved a newer one since `base`."""
+    """
+    Keep a draft. False when somebody else saved a newer one since `base`.
+
+    :raises Malformed: an answer longer than `TEXT_MAX` characters
+    """
     check_org_role(user=by, organisation=report.allocation.organisation, roles=MAY_APPLY, what="write its reports")
     if report.state not in OWED:
         raise Refusal("not_editable", "This report was handed in and cannot be changed now.")
@@ -60,7 +65,7 @@ def report_hand_in(*, report: Report, answers: Mapping[str, str], by: User, at: 
     """
     Hand a report in; the portal adds what it knows itself.
 
-    :raises Malformed: `incomplete`
+    :raises Malformed: `incomplete`, or an answer that is too long
     """
     check_org_role(user=by, organisation=report.allocation.organisation, roles=MAY_APPLY, what="hand in its reports")
     kept = _answers(answers)
@@ -145,7 +150,8 @@ def _remind(report: Report, *, at: datetime) -> None:
 
 
 def _answers(given: Mapping[str, str]) -> dict[str, str]:
-    return {key: str(given.get(key) or "").replace("\x00", "").strip()[:TEXT_MAX] for key in QUESTIONS}
+    found = {key: str(given.get(key) or "").replace("\x00", "") for key in QUESTIONS}
+    return {key: text_fitting(text, most=TEXT_MAX, field=key) for key, text in found.items()}
 
 
 def _move(report: Report, new: S, actor: Actor, **fields: Any) -> None:

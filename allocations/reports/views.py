@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -12,8 +13,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from portal.accounts.models import Role
-from portal.core.errors import Refusal
-from portal.core.words import whole_number
+from portal.core.errors import Malformed, Refusal
+from portal.core.words import text_fitting, whole_number
 from portal.organisations.policies import MAY_APPLY, org_role
 
 from . import selectors, services
@@ -56,11 +57,14 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     report = selectors.report_get_for_user(user=user, pk=pk)
     if request.method != "POST":
         return _page(request, report, ReportForm(initial=report.answers))
+    form, raw = ReportForm(request.POST), _raw(request)
     if report.state not in OWED:
-        return redirect("reports:detail", pk=pk)
-    form = ReportForm(request.POST)
+        if any(raw[key].split() != report.answers.get(key, "").split() for key in raw):
+            raise Refusal("not_editable", "This report was handed in by now, with other words than these.")
+        return redirect("reports:detail", pk=pk)  # a second press
     if not form.is_valid():
-        services.report_save(report=report, answers=_raw(request), base=None, by=user)
+        with suppress(Malformed):  # too long to keep: it stays in the form
+            services.report_save(report=report, answers=raw, base=None, by=user)
         return _page(request, report, form, status=422)
     services.report_hand_in(report=report, answers=form.cleaned_data, by=user, at=timezone.now())
     messages.success(request, "Handed in. Thank you.")
@@ -112,7 +116,7 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
     """An officer accepts, returns or waives."""
     user: Any = request.user
     report = selectors.report_get_for_user(user=user, pk=pk)
-    words, now = request.POST.get("answer", "")[:5000], timezone.now()
+    words, now = text_fitting(request.POST.get("answer", ""), most=5000, field="answer"), timezone.now()
     if "waive" in request.POST:
         services.report_waive(report=report, reason=words, by=user, at=now)
     elif report.state == S.HANDED_IN:

@@ -17,8 +17,8 @@ from allocations.applications.reading import content_rows
 from allocations.applications.selectors import application_get_for_user
 from portal.accounts.models import Role
 from portal.accounts.policies import check_role
-from portal.core.errors import NotYours, Refusal
-from portal.core.words import whole_number
+from portal.core.errors import Malformed, NotYours, Refusal
+from portal.core.words import text_fitting, whole_number
 
 from . import policies, selectors, services
 from .forms import AssignForm, ConflictForm, ProfileForm, ReopenForm, ReviewForm
@@ -159,7 +159,8 @@ def submit(request: HttpRequest, pk: int) -> HttpResponse:
 def decline(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that one cannot review this."""
     user: Any = request.user
-    services.review_decline(review=_own(user, pk), note=request.POST.get("note", ""), by=user, at=timezone.now())
+    note = text_fitting(request.POST.get("note", ""), most=5000, field="note")
+    services.review_decline(review=_own(user, pk), note=note, by=user, at=timezone.now())
     messages.success(request, "The officer will ask somebody else. Thank you for saying so.")
     return redirect("reviews:list")
 
@@ -194,7 +195,7 @@ def step(request: HttpRequest, code: str) -> HttpResponse:
         application=application,
         key=request.POST.get("key", ""),
         passed="passed" in request.POST,
-        note=request.POST.get("note", "")[:5000],
+        note=text_fitting(request.POST.get("note", ""), most=5000, field="note"),
         by=user,
         at=timezone.now(),
     )
@@ -218,8 +219,9 @@ def reopen(request: HttpRequest, pk: int) -> HttpResponse:
     user: Any = request.user
     review = selectors.review_get_for_user(user=user, pk=pk)
     form = ReopenForm(request.POST)
-    reason = form.cleaned_data["reason"] if form.is_valid() else ""
-    services.review_reopen(review=review, reason=reason, by=user, at=timezone.now())
+    if not form.is_valid():
+        raise Malformed(" ".join(form.errors.get("reason", [])), field="reason")
+    services.review_reopen(review=review, reason=form.cleaned_data["reason"], by=user, at=timezone.now())
     return redirect("applications:detail", code=review.application.code)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .errors import Malformed
+
 NULL = "\x00"
 DIGITS_MAX = 18
 # Characters no keyboard has and no page shows: pasted from PDF files, or sent to harm. Tab and line ends are text.
@@ -36,3 +38,16 @@ def whole_number(text: str) -> int | None:
     that no column holds.
     """
     return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None
+
+
+def text_fitting(text: str, *, most: int, field: str) -> str:
+    """
+    A text without the space around it, where it is short enough. What somebody wrote is never cut: it is kept or refused whole.
+
+    :param most: characters
+    :raises Malformed: with both figures
+    """
+    words = text.strip()
+    if len(words) > most:
+        raise Malformed(f"At most {most:,} characters; this has {len(words):,}. Shorten it and send it again.", field=field)
+    return words

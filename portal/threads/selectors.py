@@ -49,7 +49,7 @@ def waiting_for_staff(*, prefix: str) -> list[Waiting]:
 class Shown:
     """A thread as a person opens it: what they have not read of it, and by which day an enterprise that waits is answered."""
 
-    messages: list[Message]
+    messages: Sequence[Message]
     unread: int
     due_on: date | None
     opened_before: bool

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed
+from portal.core.words import text_fitting
 
 from .models import Message, Seen, Thread
 from .selectors import Shown, unread_count
@@ -38,11 +39,9 @@ def message_post(
     :param due_on: the day by which an enterprise is answered that has not been waiting yet; none for staff
     :raises Malformed: an empty message, or one that is too long
     """
-    words = text.replace("\x00", "").strip()
+    words = text_fitting(text.replace("\x00", ""), most=TEXT_MAX, field="text")
     if not words:
         raise Malformed("Write something first.", field="text")
-    if len(words) > TEXT_MAX:
-        raise Malformed(f"At most {TEXT_MAX} characters; this has {len(words)}.", field="text")
     told = [person for person in dict.fromkeys(to) if person.pk != by.pk and not unread_count(user=person, about=about)]
     message = Message.objects.create(about=about, author=by, staff=staff, text=words, at=at)
     _turn(about, staff=staff, due_on=due_on or at.date(), at=at)

@@ -14,6 +14,8 @@ from django.shortcuts import render
 from portal.core.errors import Refusal
 from portal.core.words import NULL, text_clean, text_unkeepable
 
+JSON = ("application/json", "application/problem+json")
+
 
 class RefusalMiddleware:
     """Draw a `Refusal` raised by a view as a page with its own status."""
@@ -28,10 +30,24 @@ class RefusalMiddleware:
         """Called by Django when a view raised."""
         if not isinstance(exception, Refusal):
             return None
-        return render(request, "web/refusal.html", {"refusal": exception}, status=exception.status)
+        kept, written = _typed(request)
+        facts = {"refusal": exception, "kept": kept, "written": written}
+        return render(request, "web/refusal.html", facts, status=exception.status)
 
 
-JSON = ("application/json", "application/problem+json")
+def _typed(request: HttpRequest) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """
+    What a refused form held: its short answers, and the texts that somebody wrote, which stay in sight to be sent again.
+
+    Passwords never come back, and neither does anything beside them.
+    """
+    if request.method != "POST" or request.content_type in JSON or any("password" in name for name in request.POST):
+        return [], []
+    given = [(name, value) for name, values in request.POST.lists() for value in values if name != "csrfmiddlewaretoken"]
+    written = [(name, value) for name, value in given if len(value.split()) > 1]
+    return [one for one in given if one not in written], written
+
+
 WORDS = "The request holds a character (U+0000) that no text has. Type the text anew; nothing was changed."
 
 

@@ -77,7 +77,8 @@ def test_the_last_operator_stays_one(operator: User, asha: User) -> None:
     client = browser(operator)
     answer = client.post(f"/people/{operator.pk}/", {"roles": []})
     assert (answer.status_code, "is the only operator" in answer.content.decode()) == (422, True)
-    client.post(f"/people/{operator.pk}/shut/", {"reason": "x"})
+    refused = client.post(f"/people/{operator.pk}/shut/", {"reason": "Words that took time."})
+    assert (refused.status_code, "Words that took time.</textarea>" in refused.content.decode()) == (403, True)
     assert User.objects.get(pk=operator.pk).is_active
     client.post(f"/people/{asha.pk}/", {"roles": ["operator"]})
     client.post(f"/people/{operator.pk}/", {"roles": []})
