@@ -1,6 +1,6 @@
 """
-What a programme may be judged by: time to decision, success by kind of enterprise. Counts below five are never told, neither
-directly nor by subtraction.
+What a programme may be judged by: time to decision, time to an answer, success by kind of enterprise. Counts below five are
+never told, neither directly nor by subtraction.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from allocations.applications.models import Application
 from allocations.applications.states import Outcome, S
 from allocations.calls.models import Call
 from portal.organisations.models import SIZE_FROM, Organisation
+
+from .answering import Waited, waited_by_call
 
 SMALL = 5
 MONTHS_BACK = 24
@@ -48,6 +50,8 @@ class Figures:
     by_rule: int | None
     days_p50: float | None
     days_p90: float | None
+    answer_days_p50: float | None
+    answer_days_p90: float | None
     by_size: list[Cell]
     by_country: list[Cell]
     by_sector: list[Cell]
@@ -58,15 +62,16 @@ class Figures:
 def figures(*, call: Call | None, at: datetime) -> Figures:
     """The figures of the last two years, of one call or of all."""
     found = figures_all(at=at)
-    return found.get(call.pk if call else None) or _figures([], {}, 0, 0, at)
+    return found.get(call.pk if call else None) or _figures([], {}, 0, 0, waited=[], at=at)
 
 
 def figures_all(*, at: datetime) -> dict[int | None, Figures]:
-    """The figures by call, None for all together, in five queries; kept for five minutes, because anybody may ask."""
+    """The figures by call, None for all together, in seven queries; kept for five minutes, because anybody may ask."""
     kept = caches["local"].get(KEPT_AS)
     if isinstance(kept, dict):
         return kept
-    rows = Application.objects.filter(submitted_at__gte=at - timedelta(days=30 * MONTHS_BACK)).order_by()
+    since = at - timedelta(days=30 * MONTHS_BACK)
+    rows, waited = Application.objects.filter(submitted_at__gte=since).order_by(), waited_by_call(since=since)
     published = rows.filter(state=S.DECIDED, published_at__isnull=False)
     columns = ("call_id", "outcome", "submitted_at", "decided_at", "organisation_id")
     decided = [Row(*values) for values in published.values_list(*columns)]
@@ -74,10 +79,13 @@ def figures_all(*, at: datetime) -> dict[int | None, Figures]:
     by_rule = Counter(dict(published.filter(decisions__automatic=True).values_list("call_id").annotate(n=Count("pk"))))
     firms = Organisation.objects.filter(pk__in={row.organisation_id for row in decided}).prefetch_related(*SIZE_FROM)
     kinds = {firm.pk: _kinds(firm) for firm in firms}
-    found: dict[int | None, Figures] = {None: _figures(decided, kinds, submitted.total(), by_rule.total(), at)}
+    all_waited = [one for of_call in waited.values() for one in of_call]
+    found: dict[int | None, Figures] = {
+        None: _figures(decided, kinds, submitted.total(), by_rule.total(), waited=all_waited, at=at)
+    }
     for call in submitted:
         of_call = [row for row in decided if row.call_id == call]
-        found[call] = _figures(of_call, kinds, submitted[call], by_rule[call], at)
+        found[call] = _figures(of_call, kinds, submitted[call], by_rule[call], waited=waited.get(call, []), at=at)
     caches["local"].set(KEPT_AS, found, KEPT_S)
     return found
 
@@ -106,11 +114,14 @@ class Row(NamedTuple):
     organisation_id: int
 
 
-def _figures(rows: Sequence[Row], kinds: Mapping[int, Kinds], submitted: int, by_rule: int, at: datetime) -> Figures:
+def _figures(
+    rows: Sequence[Row], kinds: Mapping[int, Kinds], submitted: int, by_rule: int, *, waited: Sequence[Waited], at: datetime
+) -> Figures:
     awarded = sum(row.outcome == Outcome.AWARDED for row in rows)
     spans = (row.decided_at - row.submitted_at for row in rows if row.decided_at and row.submitted_at)
     days = sorted(span.total_seconds() / 86_400 for span in spans)
     enough = len(rows) >= SMALL
+    answers = sorted(one.days for one in waited) if len({one.about for one in waited}) >= SMALL else []
     return Figures(
         submitted=submitted,
         decided=len(rows),
@@ -118,6 +129,8 @@ def _figures(rows: Sequence[Row], kinds: Mapping[int, Kinds], submitted: int, by
         by_rule=by_rule if enough else None,
         days_p50=_percentile(days, 50) if enough else None,
         days_p90=_percentile(days, 90) if enough else None,
+        answer_days_p50=_percentile(answers, 50),
+        answer_days_p90=_percentile(answers, 90),
         by_size=_cells((kinds[row.organisation_id].size, row.outcome) for row in rows),
         by_country=_cells((kinds[row.organisation_id].country, row.outcome) for row in rows),
         by_sector=_cells((kinds[row.organisation_id].sector, row.outcome) for row in rows),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -13,6 +14,7 @@ from portal.audit import services as audit
 from portal.core.errors import Malformed, NotYours, Refusal
 from portal.objects import malware
 from portal.objects.door import store
+from portal.objects.orphans import orphans_delete, orphans_due
 from portal.organisations.models import Organisation
 from portal.organisations.policies import org_role
 
@@ -23,6 +25,7 @@ SIZE_MAX, SCAN_S = 10 * 10**6, 20
 # First bytes → media type and ending. What a file is called says nothing about what it is.
 KINDS = ((b"%PDF-", "application/pdf", "pdf"), (b"\x89PNG\r\n", "image/png", "png"), (b"\xff\xd8\xff", "image/jpeg", "jpg"))
 LINK_LIFE = timedelta(minutes=10)
+FOLDER = "agreements/"
 
 
 def agreement_add(*, organisation: Organisation, title: str, body: bytes, by: User, at: datetime) -> Agreement:
@@ -51,7 +54,7 @@ def agreement_add(*, organisation: Organisation, title: str, body: bytes, by: Us
     known = Agreement.objects.filter(organisation=organisation, sha256=digest).first()
     if known is not None:
         return known
-    key = f"agreements/{organisation.pk}/{digest}.{media[1]}"
+    key = f"{FOLDER}{organisation.pk}/{digest}.{media[1]}"
     store().put(key, io.BytesIO(body))
     try:
         with transaction.atomic():
@@ -82,6 +85,16 @@ def agreement_link(*, agreement: Agreement, user: User, at: datetime) -> str:
     if not mine and not any(may_steward(user=user, dataset=a.dataset) for a in _requests(agreement)):
         raise Refusal("not_found", "There is no such agreement, or it is not yours to see.", status=404)
     return store().link(agreement.key, ticket=f"a.{user.pk}-{agreement.pk}", expires=at + LINK_LIFE)
+
+
+def agreements_orphaned(*, at: datetime) -> None:
+    """Delete signed documents whose row was never written, or is gone with its enterprise."""
+    if orphans_due(FOLDER):
+        orphans_delete(prefix=FOLDER, known=_named, at=at)
+
+
+def _named(keys: Sequence[str]) -> set[str]:
+    return set(Agreement.objects.filter(key__in=keys).values_list("key", flat=True))
 
 
 def ticket_check(words: str, *, key: str, at: datetime) -> None:  # noqa: ARG001 (every checker is asked alike)

@@ -17,6 +17,7 @@ class DatasetsConfig(AppConfig):
         registry.sweep("allocations.datasets.services.accesses_by_date", every_s=60)
         registry.sweep("allocations.datasets.checking.uploads_due", every_s=10)
         registry.sweep("allocations.datasets.counting.counts_renew", every_s=60)
+        registry.sweep("allocations.datasets.agreements.agreements_orphaned", every_s=3600)
         ticket_kind("u", "allocations.datasets.uploading.ticket_check")
         ticket_kind("a", "allocations.datasets.agreements.ticket_check")
         ticket_kind("p", "allocations.datasets.downloads.ticket_check")

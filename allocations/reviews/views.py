@@ -220,7 +220,7 @@ def reopen(request: HttpRequest, pk: int) -> HttpResponse:
     review = selectors.review_get_for_user(user=user, pk=pk)
     form = ReopenForm(request.POST)
     if not form.is_valid():
-        raise Malformed(" ".join(form.errors.get("reason", [])), field="reason")
+        raise Malformed(" ".join(map(str, form.errors["reason"])), field="reason")
     services.review_reopen(review=review, reason=form.cleaned_data["reason"], by=user, at=timezone.now())
     return redirect("applications:detail", code=review.application.code)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Max, Subquery
@@ -68,6 +68,23 @@ def thread_shown(*, user: User, about: str) -> Shown:
     last, due_on = messages[0].read_up_to, messages[0].due_on
     unread = sum(message.pk > (last or 0) and message.author_id != user.pk for message in messages)
     return Shown(messages, unread, due_on, opened_before=last is not None)
+
+
+def answers_since(*, since: datetime) -> Iterator[tuple[str, datetime, datetime]]:
+    """
+    Every question asked since then that was answered: about what, when an enterprise first wrote, when the programme did. One
+    query; what is written while somebody waits begins no waiting of its own.
+    """
+    rows = Message.objects.filter(at__gte=since).order_by("about", "pk").values_list("about", "staff", "at")
+    asked: tuple[str, datetime] | None = None
+    for about, staff, at in rows.iterator(chunk_size=2000):
+        if asked is not None and asked[0] != about:
+            asked = None
+        if not staff:
+            asked = asked or (about, at)
+        elif asked is not None:
+            yield about, asked[1], at
+            asked = None
 
 
 def unread_map(*, user: User, abouts: Sequence[str]) -> dict[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from allocations.applications.models import Application
 from allocations.awards import automatic, services
 from allocations.awards.figures import SMALL, Kinds, Row, figures, region_cells, told_kinds
+from portal.threads.services import message_post
 from tests.support.programme import Programme
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -153,3 +155,42 @@ def test_no_hidden_region_can_be_found_from_its_countrys_figures(counts: dict[tu
         hidden = total - sum(count for count in shown if count is not None)
         assert all(count is None or count >= SMALL for count in shown)
         assert hidden == 0 or hidden >= SMALL or shown.count(None) == len(shown)
+
+
+def asked_and_answered(programme: Programme, row: Application, *, days: int, about: str = "application") -> None:
+    """The enterprise asks on a Monday, twice, and is answered so many days later."""
+    asked = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    code = row.code if about == "application" else row.allocation.code  # type: ignore[union-attr]
+    for at, staff, by in (
+        (asked, False, programme.founder),
+        (asked + timedelta(days=1), False, programme.founder),
+        (asked + timedelta(days=days), True, programme.officer),
+        (asked + timedelta(days=days + 1), True, programme.officer),
+    ):
+        message_post(about=f"{about}:{code}", title="", url="", text="Words.", staff=staff, to=[], by=by, at=at)
+
+
+def test_how_long_answers_take_is_told_in_working_days_and_not_of_few(programme: Programme) -> None:
+    rows = [programme.sent(by=by, credits=10) for by in (programme.founder, programme.rival) * 2]
+    for row, days in zip(rows, (0, 1, 7, 3), strict=True):
+        asked_and_answered(programme, row, days=days)
+        asked_and_answered(programme, row, days=days)  # a second question of the same thread
+    message_post(
+        about=f"application:{programme.sent(credits=10).code}", title="", url="", text="Still waiting.", staff=False, to=[],
+        by=programme.founder, at=programme.now,
+    )  # fmt: skip
+    found = figures(call=programme.build, at=programme.later(days=20))
+    assert (found.answer_days_p50, found.answer_days_p90) == (None, None), "four threads point at four firms"
+    fifth = programme.judged(credits=10)
+    programme.award(fifth, credits=10)
+    fifth.refresh_from_db()
+    asked_and_answered(programme, fifth, days=14, about="allocation")
+    caches["local"].clear()
+    found = figures(call=programme.build, at=programme.now)
+    # 0, 1, 3 days, a week is five working days, two weeks are ten; each but the last twice.
+    assert (found.answer_days_p50, found.answer_days_p90) == (3, 10)
+    assert figures(call=programme.starter, at=programme.now).answer_days_p50 is None
+    assert figures(call=None, at=programme.now).answer_days_p90 == 10
+    page = public("/awards/figures/").content.decode()
+    assert "half within <b>3</b> working days, nine in ten within <b>10</b>" in page
+    assert public("/data/figures.json").json()["calls"]["build"]["answer_days_p50"] == 3

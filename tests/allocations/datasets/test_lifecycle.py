@@ -176,3 +176,17 @@ def test_a_page_takes_an_agreement_once_compares_codes_and_shows_both_to_the_ste
 def test_working_days_leave_out_the_weekend() -> None:
     friday = datetime(2026, 3, 6).date()
     assert [working_days_after(friday, n).isoformat() for n in (0, 1, 5)] == ["2026-03-06", "2026-03-09", "2026-03-13"]
+
+
+def test_documents_that_no_row_names_are_deleted_after_a_day(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"organisation": library.allocation.organisation, "title": "Signed", "by": library.founder, "at": library.now}
+    kept = agreements.agreement_add(**values, body=b"%PDF-kept")
+    gone = agreements.agreement_add(**values, body=b"%PDF-gone")
+    Agreement.objects.filter(pk=gone.pk).delete()
+    monkeypatch.setattr(agreements, "orphans_due", lambda prefix: prefix == "agreements/")
+    monkeypatch.setattr("portal.objects.orphans.store", agreements.store)
+    modified = agreements.store().stat(gone.key).modified
+    agreements.agreements_orphaned(at=modified + timedelta(hours=23))
+    assert agreements.store().stat(gone.key), "a row may still be on its way"
+    agreements.agreements_orphaned(at=modified + timedelta(hours=25))
+    assert [one.key for one in agreements.store().list("agreements/")] == [kept.key]
