@@ -4,7 +4,7 @@ The batch script of everything the portal starts at a Slurm site. Constant: no v
 environment, which the site's submit program hands to the scheduler by a file descriptor.
 
 Its first act is a file made exclusively, named by the launch id: a launch that was submitted twice runs once. Then it finds a
-port, tells the hub, and runs what was ordered until that ends. Standard library of any Python 3.
+port, starts what was ordered, tells the hub the port meanwhile, and waits for the end. Standard library of any Python 3.
 """
 
 import json
@@ -14,11 +14,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 RAN_BEFORE, HOME_FAILED, HUB_SILENT, HUB_REFUSED = 0, 75, 76, 77
-ASK_EVERY_S = 0.5
+ASK_EVERY_S, END_S = 0.5, 5.0
+OURS = ("CALLBACK", "CALLBACK_SECRET", "CALLBACK_S", "BIND")  # of our words in the environment: not the server's to see
 
 
 def main():
@@ -40,31 +39,54 @@ def main():
     except OSError as error:
         print("home_unwritable:", error, file=sys.stderr, flush=True)
         return HOME_FAILED
-    if os.environ.get("COMMONS_CALLBACK"):
-        code = tell_port(id)
-        if code:
-            return code
-    return run()
+    return run(id)
 
 
-def tell_port(id):
-    """Choose a port, tell the hub, and set it in the server's own address."""
-    bind = os.environ["COMMONS_BIND"]
+def run(id):
+    """Start what was ordered, tell the hub its port while it boots, and wait for its end."""
+    argv = json.loads(os.environ.pop("COMMONS_ARGV"))
+    callback, secret, seconds, bind = [os.environ.pop("COMMONS_" + name, "") for name in OURS]
+    port = 0
+    if callback:
+        port = port_choose(bind)
+        os.environ["JUPYTERHUB_SERVICE_URL"] = "http://%s:%d%s" % (bind, port, os.environ["JUPYTERHUB_SERVICE_PREFIX"])
+    os.umask(0o007)  # the home is its owner's alone; in `shared/` the team may read and write
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+
+    def ask_to_end(*_):
+        child.send_signal(signal.SIGTERM)
+
+    # Slurm signals a minute and a half before its own limit, and when a job is cancelled: either way the server may save.
+    signal.signal(signal.SIGUSR1, ask_to_end)
+    signal.signal(signal.SIGTERM, ask_to_end)
+    if callback:
+        refused = port_tell(callback + "/" + id, secret, port, child, float(seconds or 120))
+        if refused:
+            end(child)
+            return refused
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def port_choose(bind):
     with socket.socket() as probe:
         probe.bind((bind, 0))
-        port = probe.getsockname()[1]
-    request = urllib.request.Request(
-        os.environ["COMMONS_CALLBACK"] + "/" + id,
-        data=json.dumps({"port": port}).encode(),
-        headers={"Authorization": "Bearer " + os.environ.pop("COMMONS_CALLBACK_SECRET"), "Content-Type": "application/json"},
-        method="POST",
-    )
-    limit = time.monotonic() + float(os.environ.get("COMMONS_CALLBACK_S", "120"))
+        return probe.getsockname()[1]
+
+
+def port_tell(url, secret, port, child, seconds):
+    """Tell the hub where the server listens, while that lives. 0, or why there is no use for it."""
+    import urllib.error  # only now: reading these would keep the server waiting
+    import urllib.request
+
+    headers = {"Authorization": "Bearer " + secret, "Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=json.dumps({"port": port}).encode(), headers=headers, method="POST")
+    limit = time.monotonic() + seconds
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while True:
+    while child.poll() is None:
         try:
             with opener.open(request, timeout=5):
-                break
+                return 0
         except urllib.error.HTTPError as error:
             if error.code in (400, 403, 404, 409, 410):
                 print("hub refused the port:", error.code, file=sys.stderr, flush=True)
@@ -75,25 +97,16 @@ def tell_port(id):
             print("the hub did not answer", file=sys.stderr, flush=True)
             return HUB_SILENT
         time.sleep(ASK_EVERY_S)
-    os.environ["JUPYTERHUB_SERVICE_URL"] = "http://%s:%d%s" % (bind, port, os.environ["JUPYTERHUB_SERVICE_PREFIX"])
     return 0
 
 
-def run():
-    argv = json.loads(os.environ.pop("COMMONS_ARGV"))
-    for name in ("COMMONS_CALLBACK", "COMMONS_CALLBACK_S", "COMMONS_CALLBACK_SECRET", "COMMONS_BIND"):
-        os.environ.pop(name, None)
-    os.umask(0o007)  # the home is its owner's alone; in `shared/` the team may read and write
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
-
-    def ask_to_end(*_):
-        child.send_signal(signal.SIGTERM)
-
-    # Slurm signals a minute and a half before its own limit, and when a job is cancelled: either way the server may save.
-    signal.signal(signal.SIGUSR1, ask_to_end)
-    signal.signal(signal.SIGTERM, ask_to_end)
-    code = child.wait()
-    return code if code >= 0 else 128 - code
+def end(child):
+    child.terminate()
+    try:
+        child.wait(END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 if __name__ == "__main__":
