@@ -30,7 +30,7 @@ from .bare import BareSlurmGateway
 from .figures import say
 from .launch import CLUSTER_CODE, first_result
 
-ROUNDS, ROUNDS_LONG = 4, 12
+ROUNDS, ROUNDS_LONG = 5, 12
 AT_ONCE = 100
 WATCH_S, WATCH_LONG_S = 60, 180
 BATCHSPAWNER_POLL_S = 30  # JupyterHub's default poll interval: one squeue per server
