@@ -45,5 +45,12 @@ def reports_handed_in() -> QuerySet[Report]:
     return Report.objects.filter(state=S.HANDED_IN).select_related("allocation__organisation").order_by("handed_in_at")
 
 
+def known_before(*, report: Report) -> dict[str, str]:
+    """What an earlier report of the same award said others can see: the next one begins with it."""
+    earlier = Report.objects.filter(allocation=report.allocation_id, handed_in_at__isnull=False).exclude(pk=report.pk)
+    last = earlier.order_by("-handed_in_at").first()
+    return {"outputs": last.answers.get("outputs", "")} if last else {}
+
+
 def _inside(user: User) -> Q:
     return Q(allocation__organisation__memberships__user=user, allocation__organisation__memberships__left_at__isnull=True)

@@ -56,7 +56,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     user: Any = request.user
     report = selectors.report_get_for_user(user=user, pk=pk)
     if request.method != "POST":
-        return _page(request, report, ReportForm(initial=report.answers))
+        return _page(request, report, ReportForm(initial=report.answers or selectors.known_before(report=report)))
     form, raw = ReportForm(request.POST), _raw(request)
     if report.state not in OWED:
         if any(raw[key].split() != report.answers.get(key, "").split() for key in raw):

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.test import Client
 
 from allocations.applications.models import Application
+from allocations.datasets.models import Access, Dataset
+from allocations.datasets.states import A
 from allocations.ledger import services as ledger
 from allocations.projects import services as projects
 from allocations.reports import services
@@ -125,3 +127,28 @@ def test_the_pages_of_a_report(programme: Programme) -> None:
     assert browser(programme.rival).get(at).status_code == 404
     assert browser(programme.reviewers[0]).get(at).status_code == 404
     assert Application.objects.count() == 1
+
+
+def test_data_and_what_was_told_before_are_filled_in(programme: Programme) -> None:
+    """Datasets granted and published, what others can see by the earlier report, and credits without what was refunded."""
+    report = owed(programme)
+    ledger.adjust(id="back-1", corrects="post-1", amount=10 * MICRO, reason="an outage", by="person:1", at=programme.now)
+    allocation, now = report.allocation, programme.now
+    said = {"access_class": "registered", "commercial_use": True, "steward": programme.steward, "created_at": now}
+    wanted = [Dataset.objects.create(slug=slug, title=slug.title(), **said) for slug in ("boats", "tides", "winds")]
+    until = {"granted_until": allocation.ends_on, "asked_at": now}
+    Access.objects.create(allocation=allocation, dataset=wanted[0], state=A.GRANTED, **until)
+    Access.objects.create(allocation=allocation, dataset=wanted[1], state=A.EXPIRED, **until)
+    Access.objects.create(allocation=allocation, dataset=wanted[2], state=A.AWAITING_TERMS, asked_at=now)
+    for title, at in (("Fish", now), ("Old fish", now - timedelta(days=9))):
+        made = {**said, "published_at": at, "organisation": allocation.organisation}
+        Dataset.objects.create(slug=title.lower().replace(" ", "-"), title=title, **made)
+    services.report_hand_in(report=report, answers=ANSWERS, by=programme.founder, at=now)
+    assert (report.facts["datasets"], report.facts["published"], report.facts["credits_used"]) == ("Boats, Tides", "Fish", "20")
+    later = Report.objects.create(allocation=allocation, kind="midterm", days=1, due_on=report.due_on)
+    client = Client(headers={"host": settings.PORTAL_HOST})
+    client.force_login(programme.founder)
+    page = client.get(f"/reports/{later.pk}/").content.decode()
+    assert all(
+        words in page for words in ("Boats, Tides", "Datasets your enterprise published", f"{ANSWERS['outputs']}</textarea>")
+    )
