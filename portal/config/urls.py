@@ -6,6 +6,7 @@ from portal.api.root import api
 from portal.api.views import docs, unknown
 
 api.add_router("", "portal.organisations.api.router")
+api.add_router("", "portal.organisations.facts_api.router")
 api.add_router("", "allocations.projects.api.router")
 api.add_router("", "allocations.usage.api.router")
 api.add_router("", "allocations.calls.api.router")

@@ -102,10 +102,17 @@ def organisation_update(
     of the year before among the earlier years.
 
     :raises NotAllowed: unless the person owns it
+    :raises Malformed: a fact that is none; one that every enterprise has and that is taken out
     """
     policies.check_org_role(user=by, organisation=organisation, roles=(OrgRole.OWNER,), what="change its facts")
     before = {name: getattr(organisation, name) for name in FACTS}
-    facts = _facts_check(**{**before, **changes}, today=at.date())
+    for name in ("name", "country", "registry_id", "headcount", "turnover_eur"):
+        if changes.get(name, ...) is None:
+            raise Malformed("Every enterprise has this: it can be changed, and not taken out.", field=name)
+    said = {
+        name: "" if value is None and name in ("legal_form", "sector", "region") else value for name, value in changes.items()
+    }
+    facts = _facts_check(**{**before, **said}, today=at.date())
     if (
         Organisation.objects.filter(country=facts["country"], registry_id=facts["registry_id"])
         .exclude(pk=organisation.pk)

@@ -243,6 +243,13 @@ def bodies(s: Situation) -> dict[str, dict[str, Any]]:
         "api POST /applications/{code}/screening": {"answers": {"ai": "no"}},
         "POST sessions:outage": {"drop": "1", **reason},
         "api POST /organisations": organisation,
+        "api POST /organisations/{pk}/related-firms": {
+            "name": "H",
+            "share_percent": 30,
+            "headcount": 1,
+            "turnover_eur": 1,
+        },
+        "api POST /organisations/{pk}/accounting-years": {"ends_on": "2023-12-31", "headcount": 1, "turnover_eur": 1},
         "api POST /organisations/{pk}/invitations": {"email": "b@c.example", "role": "member"},
         "api POST /datasets": {**FACTS, "organisation": firm, "slug": "new"},
         "api POST /agreements": {"organisation": firm},
