@@ -103,8 +103,9 @@ def draft_get(request: HttpRequest, slug: str) -> dict[str, Any]:
 def draft_put(request: HttpRequest, slug: str, body: DraftIn) -> dict[str, Any]:
     """Write the whole working copy. It may be unfinished; only what is whole can be published."""
     user = caller(request)
-    call, draft = _draft(user, slug)
-    editing.draft_write(draft=draft, document=body.document, revision=body.revision, by=user, at=timezone.now())
+    with transaction.atomic():  # a copy made for what is refused is not kept
+        call, draft = _draft(user, slug)
+        editing.draft_write(draft=draft, document=body.document, revision=body.revision, by=user, at=timezone.now())
     return _row(call, draft)
 
 
@@ -112,7 +113,6 @@ def draft_put(request: HttpRequest, slug: str, body: DraftIn) -> dict[str, Any]:
 def draft_place_put(request: HttpRequest, slug: str, place: str, body: PlaceIn) -> dict[str, Any]:
     """Write one place of the working copy, for example `amounts`, `review-criteria`, `duties-topup`."""
     user = caller(request)
-    call, draft = _draft(user, slug)
     found = place_find(place)
     if found is None:
         raise NotYours("part of a call")
@@ -121,6 +121,7 @@ def draft_place_put(request: HttpRequest, slug: str, place: str, body: PlaceIn) 
     if body.content is None and found.shape == "whole":
         raise Malformed("This part cannot be taken out.", field="content")
     with transaction.atomic():
+        call, draft = _draft(user, slug)
         editing.draft_put(
             draft=draft,
             place=found,

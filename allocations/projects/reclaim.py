@@ -19,7 +19,7 @@ from .models import Allocation, ReclaimNotice
 from .states import STORAGE, S
 
 log = logging.getLogger(__name__)
-NOTICE_DAYS, NOTICE_DAYS_MIN = 14, 7
+NOTICE_DAYS, NOTICE_DAYS_MIN, NOTICE_DAYS_MAX = 14, 7, 366
 GIVEN, TAKEN, DROPPED = ReclaimNotice.State.GIVEN, ReclaimNotice.State.TAKEN, ReclaimNotice.State.DROPPED
 
 
@@ -32,15 +32,15 @@ def reclaim_announce(
     :param amount: micro-credits, at most what is available now
     :param by: an officer; None when a rule of its call gives notice
     :raises NotAllowed: unless an officer who does not belong to the enterprise
-    :raises Malformed: less than a week's notice, no reason, or an amount that is not there
+    :raises Malformed: less than a week's notice or more than a year's, no reason, or an amount that is not there
     :raises Refusal: `reclaim_announced` when a notice stands already
     """
     if by is not None:
         policies.check_officiates(user=by, allocation=allocation, what="reclaim idle credits")
     if not reason.strip():
         raise Malformed("Give a reason: the enterprise reads it.", field="reason")
-    if days < NOTICE_DAYS_MIN:
-        raise Malformed(f"Give at least {NOTICE_DAYS_MIN} days' notice.", field="days")
+    if not NOTICE_DAYS_MIN <= days <= NOTICE_DAYS_MAX:
+        raise Malformed(f"Give {NOTICE_DAYS_MIN} to {NOTICE_DAYS_MAX} days' notice.", field="days")
     balance = ledger_read.balance(code=allocation.account)
     if allocation.state != S.ACTIVE or not 0 < amount <= balance.available:
         raise Malformed(f"At most {credits_text(balance.available)} credits can return.", field="amount")

@@ -4,7 +4,7 @@ Credits are whole numbers of micro-credits; seconds and rates are whole numbers 
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 
 MICRO = 1_000_000  # micro-credits in one credit
 AMOUNT_MAX = 10**15  # a billion credits: far above any pool, far below what a database integer holds
@@ -24,9 +24,10 @@ def credits_parse(text: object) -> int:
         raise BadQuantity('Write credits as text or a whole number, for example "12.5": a float has already been rounded.')
     try:
         amount = Decimal(str(text).strip()) * MICRO
-    except InvalidOperation:
-        raise BadQuantity(f"{text!r} is not a number of credits; write for example 12.5.") from None
-    if not amount.is_finite() or amount != amount.to_integral_value():
+        whole = amount.is_finite() and amount == amount.to_integral_value()
+    except DecimalException:  # no number, or one beyond all numbers ("1e999999")
+        raise BadQuantity(f"{str(text)[:40]!r} is not a number of credits; write for example 12.5.") from None
+    if not whole:
         raise BadQuantity(f"{text} has more than six decimal places; credits are counted in millionths.")
     if not 0 < amount <= AMOUNT_MAX:
         raise BadQuantity(f"{text} credits is out of range; write more than 0 and at most 1000000000.")
