@@ -18,7 +18,7 @@ from allocations.calls.selectors import call_list_public
 from portal.accounts.models import User
 from portal.organisations.models import Organisation
 from portal.organisations.policies import MAY_APPLY, org_role
-from portal.threads.selectors import unread_mark
+from portal.threads.selectors import unread_of
 
 from . import selectors
 from .forms import PageForm, pages
@@ -45,10 +45,10 @@ def on_organisation(request: HttpRequest, *, organisation: Organisation) -> tupl
 def on_dashboard(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     """The person's applications that are under way, each with whose turn it is."""
     user: Any = request.user
-    rows = list(selectors.application_list_for_user(user=user).filter(state__in=OPEN)[: SHOWN + 1])
+    theirs = selectors.application_list_for_user(user=user).filter(state__in=OPEN).prefetch_related(None)
+    rows = list(theirs.annotate(unread=unread_of(user=user, kind="application"))[: SHOWN + 1])
     if not rows:
         return None
-    unread_mark(user=user, rows=rows, kind="application")
     return "applications/card_mine.html", {"applications": rows[:SHOWN], "more": len(rows) > SHOWN}
 
 

@@ -19,7 +19,7 @@ from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
 from portal.core.words import whole_number
 from portal.organisations.policies import MAY_APPLY, org_role
 from portal.organisations.selectors import organisation_get_for_user, organisation_list_for_user
-from portal.threads.selectors import unread_mark
+from portal.threads.selectors import unread_of
 
 from . import drafts, policies, selectors, services
 from .changes import changes_of
@@ -37,8 +37,8 @@ PAGE = 25
 def application_list(request: HttpRequest) -> HttpResponse:
     """The applications of the person's enterprises, newest first."""
     user: Any = request.user
-    page = Paginator(selectors.application_list_for_user(user=user), PAGE).get_page(request.GET.get("page"))
-    unread_mark(user=user, rows=page.object_list, kind="application")
+    rows = selectors.application_list_for_user(user=user).annotate(unread=unread_of(user=user, kind="application"))
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     return render(request, "applications/list.html", {"page": page})
 
 

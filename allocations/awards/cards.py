@@ -16,7 +16,7 @@ from portal.organisations.models import Organisation
 
 from . import appeals, selectors
 from .aftercare import later_words, reports_words
-from .figures import figures
+from .figures import pace_of
 from .forms import DecideForm
 from .growing import award_of
 from .lapsing import LIVE
@@ -79,7 +79,7 @@ def pace_on_application(request: HttpRequest, *, application: Application) -> tu
     user: Any = request.user
     if application.turn == Turn.NOBODY or may_officiate(user=user, application=application):
         return None
-    found = figures(call=application.call, at=timezone.now())
+    found = pace_of(call=application.call, at=timezone.now())
     return ("awards/card_pace.html", {"found": found}) if found.days_p50 is not None else None
 
 

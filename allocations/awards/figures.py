@@ -65,6 +65,33 @@ def figures(*, call: Call | None, at: datetime) -> Figures:
     return found.get(call.pk if call else None) or _figures([], {}, 0, 0, waited=[], at=at)
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long decisions of a call took, in days; None while they are too few to tell."""
+
+    days_p50: float | None
+    days_p90: float | None
+
+
+def pace_of(*, call: Call, at: datetime) -> Pace:
+    """Of the last two years, as in the figures; one query, kept for five minutes."""
+    key = f"{KEPT_AS}-pace-{call.pk}"
+    kept = caches["local"].get(key)
+    if isinstance(kept, Pace):
+        return kept
+    since = at - timedelta(days=30 * MONTHS_BACK)
+    rows = Application.objects.filter(call=call, submitted_at__gte=since, state=S.DECIDED, published_at__isnull=False)
+    days = _days(rows.order_by().values_list("submitted_at", "decided_at"))
+    pace = Pace(_percentile(days, 50), _percentile(days, 90)) if len(days) >= SMALL else Pace(None, None)
+    caches["local"].set(key, pace, KEPT_S)
+    return pace
+
+
+def _days(pairs: Iterable[tuple[datetime | None, datetime | None]]) -> list[float]:
+    """From sent to decided, in days, the shortest first."""
+    return sorted((decided - sent).total_seconds() / 86_400 for sent, decided in pairs if sent and decided)
+
+
 def figures_all(*, at: datetime) -> dict[int | None, Figures]:
     """The figures by call, None for all together, in seven queries; kept for five minutes, because anybody may ask."""
     kept = caches["local"].get(KEPT_AS)
@@ -118,8 +145,7 @@ def _figures(
     rows: Sequence[Row], kinds: Mapping[int, Kinds], submitted: int, by_rule: int, *, waited: Sequence[Waited], at: datetime
 ) -> Figures:
     awarded = sum(row.outcome == Outcome.AWARDED for row in rows)
-    spans = (row.decided_at - row.submitted_at for row in rows if row.decided_at and row.submitted_at)
-    days = sorted(span.total_seconds() / 86_400 for span in spans)
+    days = _days((row.submitted_at, row.decided_at) for row in rows)
     enough = len(rows) >= SMALL
     answers = sorted(one.days for one in waited) if len({one.about for one in waited}) >= SMALL else []
     return Figures(

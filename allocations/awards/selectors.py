@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Value
+from django.db.models.functions import Concat
 
 from allocations.applications.models import Application
 from allocations.applications.selectors import application_list_for_officer
@@ -131,17 +132,16 @@ class Question:
 
 def questions(*, user: User) -> list[Question]:
     """What enterprises wait for, the soonest due first; an officer answers none of their own enterprise."""
-    own = list(user.memberships.filter(left_at__isnull=True).values_list("organisation_id", flat=True))  # type: ignore[attr-defined]
+    own = user.memberships.filter(left_at__isnull=True).values("organisation_id")  # type: ignore[attr-defined]
+    theirs = [
+        rows.filter(organisation_id__in=own).values_list(Concat(Value(f"{kind}:"), "code"))
+        for kind, rows in (("application", Application.objects), ("allocation", Allocation.objects))
+    ]
     found = []
-    for kind, rows in (("application", Application.objects), ("allocation", Allocation.objects)):
-        waiting = {one.about.partition(":")[2]: one for one in waiting_for_staff(prefix=f"{kind}:")}
-        theirs = set(rows.filter(code__in=waiting, organisation_id__in=own).values_list("code", flat=True)) if own else set()
-        found += [
-            Question(code, f"/{kind}s/{code}/#messages", one.message, one.due_on)
-            for code, one in waiting.items()
-            if code not in theirs
-        ]
-    return sorted(found, key=lambda one: (one.due_on, one.message.pk))
+    for one in waiting_for_staff(besides=theirs):
+        kind, _, code = one.about.partition(":")
+        found.append(Question(code, f"/{kind}s/{code}/#messages", one.message, one.due_on))
+    return found
 
 
 def pools() -> dict[str, int]:

@@ -29,7 +29,7 @@ from portal.core.errors import Malformed, NotYours, Refusal
 from portal.organisations.policies import org_role
 from portal.organisations.selectors import organisation_get_for_user
 from portal.organisations.subsidies import aid_total
-from portal.threads.selectors import unread_mark
+from portal.threads.selectors import unread_of
 
 from . import appeals, selectors, services
 from .calendar import calendar_owner, calendar_text, calendar_token, entries
@@ -48,8 +48,8 @@ def queue(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     check_role(user, Role.OFFICER)
     ask = QueueAsk(*(request.GET.get(name, "")[:80] for name in ("state", "call", "q")))
-    page = Paginator(selectors.queue_for_user(user=user, ask=ask), PAGE).get_page(request.GET.get("page"))
-    unread_mark(user=user, rows=page.object_list, kind="application")
+    rows = selectors.queue_for_user(user=user, ask=ask).annotate(unread=unread_of(user=user, kind="application"))
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     given = {"state": ask.state, "call": ask.call, "q": ask.words}
     return render(
         request,

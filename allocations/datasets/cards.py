@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Count, Q, Window
 from django.http import HttpRequest
 from django.utils import timezone
 
 from allocations.projects.models import Allocation
+from allocations.projects.selectors import allocation_list_for_user
+from allocations.projects.states import S as AllocationState
 from portal.accounts.models import Role
 
 from . import selectors
@@ -21,18 +24,19 @@ def queue(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     if Role.STEWARD not in user.role_set:
         return None
     rows = selectors.queue_for_steward(user=user)
-    today = timezone.now().date()
+    late = Count("pk", filter=Q(due_on__lt=timezone.now().date()))
+    waiting: list[Any] = list(rows.annotate(count=Window(Count("pk")), overdue=Window(late))[:3])  # counted before the cut
     return "datasets/card_queue.html", {
-        "waiting": list(rows[:3]),
-        "count": rows.count(),
-        "overdue": selectors.overdue_count(user=user, today=today),
+        "waiting": waiting,
+        "count": waiting[0].count if waiting else 0,
+        "overdue": waiting[0].overdue if waiting else 0,
     }
 
 
 def waiting_for_you(request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
     """For an applicant: datasets that need one click."""
     user: Any = request.user
-    mine = [allocation.pk for allocation in selectors.usable_allocations(user=user)]
+    mine = allocation_list_for_user(user=user).filter(state=AllocationState.ACTIVE).order_by().values("pk")
     rows = Access.objects.filter(allocation__in=mine, state=A.AWAITING_TERMS).select_related("dataset", "allocation")
     waiting = list(rows[:5])
     return ("datasets/card_terms.html", {"waiting": waiting}) if waiting else None

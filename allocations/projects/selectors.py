@@ -68,7 +68,7 @@ def allocation_get_for_user(
     return allocation
 
 
-def balances(allocations: list[Allocation]) -> dict[str, Balance]:
+def balances(allocations: Sequence[Allocation]) -> dict[str, Balance]:
     """Balances by allocation code, in one query."""
     found = balance_map(codes=[allocation.account for allocation in allocations])
     return {allocation.code: found[allocation.account] for allocation in allocations}

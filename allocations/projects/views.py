@@ -19,7 +19,7 @@ from portal.core.remembering import answer_known, remembering
 from portal.core.words import whole_number
 from portal.organisations.policies import org_role
 from portal.organisations.selectors import member_list
-from portal.threads.selectors import unread_mark
+from portal.threads.selectors import unread_of
 from portal.web.registry import registry
 
 from . import budget, policies, selectors
@@ -37,9 +37,9 @@ SMALL = Size(cores=1, memory_gib=2)  # the size that rates are shown for; every 
 def allocation_list(request: HttpRequest) -> HttpResponse:
     """The person's allocations."""
     user: Any = request.user
-    allocations = list(selectors.allocation_list_for_user(user=user)[:100])
+    theirs = selectors.allocation_list_for_user(user=user).annotate(unread=unread_of(user=user, kind="allocation"))
+    allocations = list(theirs[:100])
     found = selectors.balances(allocations)
-    unread_mark(user=user, rows=allocations, kind="allocation")
     today = timezone.now().date()
     rows = [(a, found[a.code], budget.standing_notice(allocation=a, balance=found[a.code], today=today)) for a in allocations]
     sees_all = bool(user.role_set & {Role.OFFICER, Role.OPERATOR})

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Max, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Concat
 
 from portal.accounts.models import User
 
@@ -36,13 +37,20 @@ class Waiting:
     due_on: date
 
 
-def waiting_for_staff(*, prefix: str) -> list[Waiting]:
-    """The threads in which an enterprise waits, the soonest due first; two queries."""
-    threads = list(Thread.objects.filter(about__startswith=prefix, due_on__isnull=False).order_by("due_on", "pk")[:SHOWN])
-    last = Message.objects.filter(about__in=[one.about for one in threads]).values("about").annotate(last=Max("pk"))
-    rows = Message.objects.filter(pk__in=last.values("last")).select_related("author")
-    newest = {message.about: message for message in rows}
-    return [Waiting(one.about, newest[one.about], one.due_on) for one in threads if one.about in newest and one.due_on]
+def waiting_for_staff(*, besides: Sequence[QuerySet[Any]] = ()) -> list[Waiting]:
+    """
+    The threads in which an enterprise waits, the soonest due first; one query.
+
+    :param besides: queries for what threads are about (`application:P-7`) that are left out
+    """
+    newest = Message.objects.filter(about=OuterRef("about")).order_by("-pk").values("pk")[:1]
+    threads = Thread.objects.filter(due_on__isnull=False).order_by("due_on", "pk")
+    for abouts in besides:
+        threads = threads.exclude(about__in=abouts)
+    rows = Message.objects.filter(pk__in=threads.values(newest=Subquery(newest))[:SHOWN]).select_related("author")
+    due_on = Subquery(Thread.objects.filter(about=OuterRef("about")).values("due_on")[:1])
+    found: Iterable[Any] = rows.annotate(due_on=due_on).order_by("due_on", "pk")
+    return [Waiting(message.about, message, message.due_on) for message in found]
 
 
 @dataclass(frozen=True)
@@ -87,16 +95,12 @@ def answers_since(*, since: datetime) -> Iterator[tuple[str, datetime, datetime]
             asked = None
 
 
-def unread_map(*, user: User, abouts: Sequence[str]) -> dict[str, bool]:
-    """For many threads, whether a person has something to read there; two queries."""
-    last = dict(Message.objects.filter(about__in=abouts).exclude(author=user).values_list("about").annotate(last=Max("pk")))
-    seen = dict(Seen.objects.filter(user=user, about__in=abouts).values_list("about", "last"))
-    return {about: last.get(about, 0) > seen.get(about, 0) for about in abouts}
-
-
-def unread_mark(*, user: User, rows: Iterable[Any], kind: str) -> None:
-    """Set `unread` on each of the rows of a list (things with a `code`), so that their line says so; two queries for all."""
-    rows = list(rows)
-    found = unread_map(user=user, abouts=[f"{kind}:{row.code}" for row in rows]) if rows else {}
-    for row in rows:
-        row.unread = found[f"{kind}:{row.code}"]
+def unread_of(*, user: User, kind: str) -> Exists:
+    """
+    Whether a person has something to read in the thread of each row of a list of things with a `code`: an annotation, called
+    `unread` where the line of a list says so.
+    """
+    about = Concat(Value(f"{kind}:"), OuterRef("code"))
+    seen = Seen.objects.filter(user=user, about=OuterRef("about")).values("last")[:1]
+    others = Message.objects.filter(about=about).exclude(author=user)
+    return Exists(others.filter(pk__gt=Coalesce(Subquery(seen), 0)))

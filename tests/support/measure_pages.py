@@ -23,6 +23,12 @@ PAGES = [
     ("application", "officer", "/applications/P-V1000/"),
     ("reviews of a reviewer", "reviewer", "/reviews/"),
     ("allocations of a founder", "founder", "/allocations/"),
+    ("allocation", "founder", "/allocations/{allocation}/"),
+    ("statement", "founder", "/allocations/{allocation}/statement/"),
+    ("allocation, seen by an officer", "officer", "/allocations/{allocation}/"),
+    ("all allocations", "officer", "/allocations/all/"),
+    ("enterprise", "founder", "/enterprise/{firm}/"),
+    ("facts of an enterprise", "founder", "/enterprise/{firm}/facts/"),
     ("reports", "officer", "/reports/"),
     ("api: applications", "officer", "/api/v1/applications?limit=200"),
 ]
@@ -40,6 +46,7 @@ def main() -> None:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
+    from allocations.projects.models import Allocation
     from portal.accounts.models import Role, User
     from portal.api.tokens import token_create
 
@@ -49,8 +56,11 @@ def main() -> None:
         "reviewer": User.objects.filter(roles__role=Role.REVIEWER, email__startswith="volume-").first(),
     }
     now = django.utils.timezone.now()
+    allocation = Allocation.objects.filter(organisation__memberships__user=who["founder"]).order_by("-pk")[0]
+    known = {"allocation": allocation.code, "firm": allocation.organisation_id}
     found: list[dict[str, Any]] = []
-    for name, person, path in PAGES:
+    for name, person, pattern in PAGES:
+        path = pattern.format(**known)
         client = Client(headers={"host": settings.PORTAL_HOST})
         user, headers = who.get(person), {}
         if user is not None and path.startswith("/api/"):
@@ -66,7 +76,12 @@ def main() -> None:
                 times.append(1000 * (time.perf_counter() - began))
             assert answer.status_code == 200, (path, answer.status_code)
             queries, body = len(seen), answer.content
-        facts = {"ms": round(median(times), 1), "queries": queries, "kb": round(len(gzip.compress(body)) / 1000, 1)}
+        facts = {
+            "ms": round(median(times), 1),
+            "public": not person,
+            "queries": queries,
+            "kb": round(len(gzip.compress(body)) / 1000, 1),
+        }
         found.append({"name": name, **facts})
     print(json.dumps({"database": connection.vendor, "pages": found}))
 
