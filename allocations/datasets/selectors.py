@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from django.db.models import Case, Q, QuerySet, When
 
 from allocations.projects import selectors as projects_read
@@ -114,11 +112,6 @@ def granted_for_steward(*, user: User) -> QuerySet[Access]:
     """Grants on this steward's datasets, newest first. Open ones are left out: there is nothing to end."""
     rows = Access.objects.filter(dataset__in=_stewarded(user), state=A.GRANTED).exclude(dataset__access_class=AccessClass.OPEN)
     return rows.select_related("dataset", "allocation__organisation", "asked_by").order_by("-pk")
-
-
-def overdue_count(*, user: User, today: date) -> int:
-    """How many of the steward's requests are past their promised date."""
-    return queue_for_steward(user=user).filter(due_on__lt=today).count()
 
 
 def stewarded_list(*, user: User) -> QuerySet[Dataset]:
