@@ -219,9 +219,11 @@ def reopen(request: HttpRequest, pk: int) -> HttpResponse:
     user: Any = request.user
     review = selectors.review_get_for_user(user=user, pk=pk)
     form = ReopenForm(request.POST)
-    if not form.is_valid():
-        raise Malformed(" ".join(map(str, form.errors["reason"])), field="reason")
-    services.review_reopen(review=review, reason=form.cleaned_data["reason"], by=user, at=timezone.now())
+    reason = form.cleaned_data["reason"] if form.is_valid() else ""
+    try:
+        services.review_reopen(review=review, reason=reason, by=user, at=timezone.now())
+    except Malformed as wrong:
+        raise Malformed(" ".join(map(str, form.errors.get("reason", [wrong.message]))), field="reason") from None
     return redirect("applications:detail", code=review.application.code)
 
 
