@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Schema, Status
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from allocations.catalogue.carbon import intensity
 from allocations.catalogue.models import Resource, Site
@@ -232,7 +232,7 @@ class OutageIn(Schema):
 
     begin: AwareDatetime
     end: AwareDatetime
-    reason: str
+    reason: Annotated[str, Field(max_length=300)]
 
 
 @router.post("/sites/{slug}/outages", response={201: dict[str, Any]})

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from portal.accounts.models import User
 from portal.audit import services as audit
 from portal.core.errors import Malformed, NotAllowed, NotYours, Refusal
+from portal.core.words import text_fitting
 
 from . import policies
 from .facts import changes_write
@@ -167,6 +168,8 @@ def _facts_check(
         raise Malformed(f"{country!r} is no country; write its two letters, for example KE or DE.", field="country")
     if not name.strip():
         raise Malformed("An enterprise has a name.", field="name")
+    text_fitting(name, most=160, field="name")
+    text_fitting(registry_id, most=40, field="registry_id")
     if not registry_id.strip():
         raise Malformed("Write the number your enterprise is registered under.", field="registry_id")
     for field, value in (("headcount", headcount), ("turnover_eur", turnover_eur), ("balance_sheet_eur", balance_sheet_eur)):
