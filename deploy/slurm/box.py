@@ -67,7 +67,7 @@ class Box:
         self.folder.chmod(0o755)
         with self._lock():
             packages.install(self.folder / "log/apt.log")
-            hostname_on_loopback()
+            hostname_on_loopback(self.folder)
             settings_write(self.folder, self.settings)
             if configure(self.folder, self.settings):
                 self._stop_for_new_configuration()
@@ -210,7 +210,7 @@ class Box:
                     stop(self.folder, pid, program, seconds=20 if program in ("slurmdbd", "mariadbd") else 10)
                 file.unlink(missing_ok=True)
             self._remains_end()
-            hosts_restore()
+            hosts_restore(self.folder)
             unlink(self.conf)
             if wipe:
                 shutil.rmtree(self.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import json
 import os
@@ -10,6 +11,8 @@ import secrets
 import shutil
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .settings import BoxSettings
@@ -139,24 +142,49 @@ def _power_programs(folder: Path, settings: BoxSettings) -> None:
         _write(path, json.dumps(kept, indent=1))
 
 
-def hostname_on_loopback() -> None:
-    """Slurm listens on what the host name resolves to: that has to be a loopback address. `hosts_restore` undoes it."""
-    host = socket.gethostname()
-    try:
-        if ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
+def hostname_on_loopback(folder: Path) -> None:
+    """
+    Slurm listens on what the host name resolves to: that has to be a loopback address. `hosts_restore` undoes it.
+
+    A second site on the machine writes a line of its own, so that the end of the first takes nothing from it.
+    """
+    with _hosts() as lines:
+        if not any(HOSTS_MARK in line for line in lines) and _on_loopback():
             return
+        if not any(_is_of(line, folder) for line in lines):
+            lines.insert(0, f"127.0.0.1 {socket.gethostname()} {HOSTS_MARK} {folder}\n")
+
+
+def hosts_restore(folder: Path) -> None:
+    """Take a site's line out again."""
+    with _hosts() as lines:
+        lines[:] = [line for line in lines if not _is_of(line, folder)]
+
+
+def _is_of(line: str, folder: Path) -> bool:
+    return line.rstrip().endswith(f"{HOSTS_MARK} {folder}")
+
+
+def _on_loopback() -> bool:
+    try:
+        return ipaddress.ip_address(socket.gethostbyname(socket.gethostname())).is_loopback
     except OSError:
-        pass
-    # Rewritten in place: in a container it is a bind mount and cannot be renamed over.
-    HOSTS.write_text(f"127.0.0.1 {host} {HOSTS_MARK}\n" + (HOSTS.read_text() if HOSTS.exists() else ""))
+        return False
 
 
-def hosts_restore() -> None:
-    """Take our line out again."""
-    old = HOSTS.read_text() if HOSTS.exists() else ""
-    new = "".join(line for line in old.splitlines(keepends=True) if HOSTS_MARK not in line)
-    if new != old:
-        HOSTS.write_text(new)
+@contextmanager
+def _hosts() -> Iterator[list[str]]:
+    """The lines of the hosts file, written back when they were changed, by one site at a time."""
+    HOSTS.touch()
+    with HOSTS.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        old = file.readlines()
+        lines = list(old)
+        yield lines
+        if lines != old:  # rewritten in place: in a container it is a bind mount and cannot be renamed over
+            file.seek(0)
+            file.truncate()
+            file.writelines(lines)
 
 
 def _link(conf: Path) -> None:

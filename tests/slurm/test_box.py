@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from deploy.slurm.configure import hostname_on_loopback, hosts_restore
 from tests.support.slurm import ROOT, SlurmWorld
 
 
@@ -56,3 +60,25 @@ def test_its_daemons_are_heard_on_this_machine_alone(slurm: SlurmWorld) -> None:
     heard = listeners(pids)
     assert heard, "database, accounting, controller and nodes listen"
     assert heard <= {"0100007F"}, heard  # 127.0.0.1
+
+
+def test_two_sites_on_a_machine_each_put_its_name_on_loopback_and_the_end_of_one_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n")
+    monkeypatch.setattr("deploy.slurm.configure.HOSTS", hosts)
+    monkeypatch.setattr(
+        "deploy.slurm.configure.socket.gethostbyname", lambda name: "127.0.0.1" if name in hosts.read_text() else "10.0.0.7"
+    )
+    one, two, name = tmp_path / "one", tmp_path / "two", socket.gethostname()
+    for folder in (one, two, one):
+        hostname_on_loopback(folder)
+    assert hosts.read_text().count(f"127.0.0.1 {name} ") == 2
+    hosts_restore(one)
+    assert hosts.read_text().count(f"127.0.0.1 {name} ") == 1
+    hosts_restore(two)
+    assert hosts.read_text() == "127.0.0.1 localhost\n"
+    hosts.write_text(f"127.0.0.1 {name}\n")
+    hostname_on_loopback(one)
+    assert hosts.read_text() == f"127.0.0.1 {name}\n", "it was there already"
