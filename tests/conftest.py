@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,14 +22,15 @@ from django.conf import settings as portal_settings
 
 from portal.objects.malware import PROGRAMS
 from tests.support.malware import EICAR, PROGRAM
+from tests.support.migrated import run_folder_make, tables_in_memory
 from tests.support.needs import needed, program_needed
-from tests.support.objectstore import ObjectStore, ObjectStoreMissing
 from tests.support.postgres import PostgresMissing, PostgresServer
 from tests.support.up import Up
 
 HERE = Path(__file__).parent
-# Long ones first, so that two workers end at the same time.
-FIRST = ("slurm", "objectstore", "embedded", "journeys", "concurrency", "faults")
+RUN = run_folder_make()  # before workers are started: they take it over
+# Long ones first, so that all workers end at the same time: what waits most, then what computes, then the many short ones.
+FIRST = ("slurm", "objectstore", "concurrency", "embedded", "journeys", "faults", "house")
 MARKS = {
     "objectstore": "objectstore",
     "embedded": "embedded",
@@ -37,25 +39,63 @@ MARKS = {
     "concurrency": "postgres",
     "faults": "postgres",
 }
-SHARED = ("postgres", "slurm", "objectstore")  # one server for all of these: one worker runs them
+SHARED = ("slurm", "objectstore")  # one server for all of these: one worker runs them
+# Of tests/slurm, these use the whole demo on a Slurm of its own; the others use another Slurm without a portal.
+ON_THE_DEMO = ("test_recovery", "test_batch_demo", "test_demo", "test_ending", "test_service_user", "test_told")
 
 
-def pytest_configure() -> None:
-    """Passwords are hashed cheaply here: a real hash costs a tenth of a second for each person a test makes."""
-    portal_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-class ByServer(LoadScopeScheduling):
+def group(nodeid: str) -> str:
     """
-    One worker runs all tests that share a server, or all of a file that starts one; the rest goes wherever there is room.
+    What one worker runs as a whole: all tests that share a server, or all of a file that starts one; others stand alone.
 
     Worked out from the path: the groups that `--dist loadgroup` writes into a test's id are lost with pytest 9.2.
     """
+    path = nodeid.split("::", maxsplit=1)[0].removeprefix("tests/")
+    mark = MARKS.get(path.split("/")[0])
+    if mark is None or path == "concurrency/test_unit_suite.py":
+        return nodeid
+    if mark == "slurm" and Path(path).stem in ON_THE_DEMO:
+        return "slurm demo"
+    return mark if mark in SHARED else path
+
+
+class ByServer(LoadScopeScheduling):
+    """Gives each group to whichever worker is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.split("::", maxsplit=1)[0]
-        mark = MARKS.get(path.removeprefix("tests/").split("/")[0])
-        return nodeid if mark is None else mark if mark in SHARED else path
+        return group(nodeid)
+
+
+class Record:
+    """Writes each failure down at once: a run that is interrupted after half an hour keeps those it had."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called by pytest."""
+        if report.failed:
+            said = [
+                f"{report.nodeid} ({report.when})",
+                report.longreprtext,
+                *(f"{name}\n{text}" for name, text in report.sections),
+            ]
+            with self.path.open("a") as record:
+                record.write("\n".join(said) + f"\n{'=' * 100}\n")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Passwords are hashed cheaply: a real hash costs a tenth of a second for each person a test makes. Failures are kept."""
+    portal_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    record = os.environ.get("COMMONS_TEST_FAILURES")
+    if record and not hasattr(config, "workerinput"):  # what workers say comes to where they were started from
+        config.pluginmanager.register(Record(Path(record)))
+
+
+def pytest_unconfigure() -> None:
+    """Remove what the run had made for itself."""
+    if RUN is not None:
+        shutil.rmtree(RUN, ignore_errors=True)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer:
@@ -66,11 +106,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server, and put it first."""
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
+        folder, other = item.path.relative_to(HERE).parts[0], "slurm" if group(item.nodeid) == "slurm demo" else "demo"
         if folder in MARKS:
             item.add_marker(getattr(pytest.mark, MARKS[folder]))
-    order = {folder: number for number, folder in enumerate(FIRST)}
-    items.sort(key=lambda item: order.get(item.path.relative_to(HERE).parts[0], len(FIRST)))
+        if folder == "slurm" and other in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid}: two workers would start one Slurm; see ON_THE_DEMO in tests/conftest.py")
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[int, bool]:
+    folder = item.path.relative_to(HERE).parts[0]
+    short = group(item.nodeid) != "slurm demo" and item.path.stem != "test_unit_suite"
+    return FIRST.index(folder) if folder in FIRST else len(FIRST), short
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """Databases in memory come with their tables. Called by pytest-django before it makes them."""
+    if portal_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        with tables_in_memory():
+            yield
+    else:
+        yield
 
 
 @pytest.fixture
@@ -92,15 +149,6 @@ def postgres() -> Iterator[PostgresServer]:
         server = PostgresServer().__enter__()
     yield server
     server.__exit__()
-
-
-@pytest.fixture(scope="session")
-def objectstore() -> Iterator[ObjectStore]:
-    """A real object store (Ceph RGW) of this run's own; each test uses names of its own."""
-    with needed(ObjectStoreMissing):
-        server = ObjectStore()
-    with server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ CHECKS = [
     ("types", ["mypy"]),
     ("contracts", ["lint-imports"]),
 ]
-PARALLEL = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]  # tests/conftest.py says what goes together
+# tests/conftest.py says what goes together. Twice as many workers as the smallest machine has cores: some of them mostly wait.
+PARALLEL = ["-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Program → Debian package that brings it.
 PACKAGES = {
     "chromium": "chromium",
@@ -68,7 +69,10 @@ def run_tests(argv: list[str]) -> int:
     if not options.no_checks and not rest and run_checks() != 0:
         return 1
     _machine_prepare()
-    env = {**os.environ, "COMMONS_TEST_LONG": "1" if options.long else "0"}
+    record = Path(os.environ.get("COMMONS_TEST_FAILURES") or commons_home() / "test-failures.log")
+    record.unlink(missing_ok=True)
+    say(f"failures are written down as they happen: {record}")
+    env = {**os.environ, "COMMONS_TEST_LONG": "1" if options.long else "0", "COMMONS_TEST_FAILURES": str(record)}
     code = subprocess.run([sys.executable, "-m", "pytest", *(rest or PARALLEL)], cwd=ROOT, env=env, check=False).returncode
     say(f"tests took {time.monotonic() - began:.0f} s")
     return code

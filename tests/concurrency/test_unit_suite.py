@@ -23,13 +23,13 @@ ROOMS = ["tests/portal", "tests/allocations", "tests/notebooks_svc"]
 BODIES = "tests/portal/api/test_hostile_bodies.py"  # thousands of requests: in a time of their own
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_what_passes_on_sqlite_passes_on_postgresql(postgres: PostgresServer) -> None:
     names = ["tests/notebooks_svc/test_timelines.py", BODIES, *COUNTED]
     run(postgres, *(f"--deselect={name}" for name in names), "-k", "not every_move_is_allowed", *ROOMS)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_no_body_breaks_the_api_on_postgresql(postgres: PostgresServer) -> None:
     """It keeps no text and no number that does not fit, where SQLite keeps all."""
     run(postgres, BODIES)

@@ -119,12 +119,10 @@ def test_an_old_python_gets_one_line() -> None:
 def test_a_killed_part_is_started_again_and_said_so(up: Up, part: str) -> None:
     before = up.parts()[part]["pid"]
     up.kill(part)
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
+    end = time.monotonic() + 60
+    while up.parts()[part]["pid"] == before or up.manage("status").returncode != 0:
+        assert time.monotonic() < end, up.manage("status").stdout
         time.sleep(0.3)
-        if up.parts()[part]["pid"] != before and up.manage("status").returncode == 0:
-            break
-    assert up.manage("status").returncode == 0
     assert f"{part} was killed (signal 9); starting it again" in (up.home / "up.log").read_text()
 
 
@@ -144,6 +142,15 @@ def test_the_wrong_host_is_answered_421_before_any_cookie(up: Up) -> None:
     assert httpx.get(f"{up.notebooks}/hub/api/").status_code == 200
 
 
+def busy() -> float:
+    """How much longer a program takes than it computes, for what other tests do beside this one: 1 on an idle machine."""
+    began, before = time.monotonic(), os.times()
+    subprocess.run([sys.executable, "-c", "sum(n * n for n in range(6_000_000))"], check=True)
+    after = os.times()
+    computed = after.children_user + after.children_system - before.children_user - before.children_system
+    return max(1.0, (time.monotonic() - began) / computed)
+
+
 def test_ctrl_c_ends_sessions_with_their_charges_and_leaves_no_process_and_up_goes_on() -> None:
     with Up() as up:
         session = up.launch()
@@ -154,8 +161,9 @@ def test_ctrl_c_ends_sessions_with_their_charges_and_leaves_no_process_and_up_go
         assert "everything has stopped" in up.said
         assert "the sum is 0." in up.verify()
 
+        before = busy()
         warm = up.start()
-        assert warm < 15
+        assert warm < 15 * max(before, busy())
         after = up.api("colleague", "GET", f"/sessions/{session['id']}").json()
         assert after["state"] == "ended"
         assert after["end_reason"] == "The portal was shut down."
@@ -186,7 +194,7 @@ def test_a_notebook_outlives_the_supervisor_is_adopted_and_then_paid() -> None:
 
 
 def test_without_demo_there_is_a_single_use_link_for_the_first_operator() -> None:
-    with Up(options=("--no-demo",)) as up:
+    with Up(options=("--no-demo",), from_nothing=True) as up:
         link = re.search(r"http://127.0.0.1:\d+/first-operator/\S+", up.said)
         assert link, up.said
         with httpx.Client(follow_redirects=True) as browser:
@@ -212,6 +220,6 @@ def test_without_demo_there_is_a_single_use_link_for_the_first_operator() -> Non
 def test_nothing_of_it_needs_the_folder_it_was_cloned_into_to_be_called_anything(tmp_path: Path) -> None:
     """Spaces in the path of the state folder."""
     home = tmp_path / "state of things"
-    with Up(home) as up:
+    with Up(home, from_nothing=True) as up:
         assert up.manage("status").returncode == 0
     shutil.rmtree(home)

@@ -36,10 +36,20 @@ from portal.objects.credentials import Vendor
 from portal.objects.door import Store
 from portal.objects.s3_connection import S3Connection
 from tests.support import portal
-from tests.support.objectstore import ObjectStore
+from tests.support.needs import needed
+from tests.support.objectstore import ObjectStore, ObjectStoreMissing
 from tests.support.up import environments_ready
 
 TABLE = b"a,b\n1,2\n3,4\n"
+
+
+@pytest.fixture(scope="package")
+def objectstore() -> Iterator[ObjectStore]:
+    """A real object store (Ceph RGW) of this run's own, until its last test; each test uses names of its own."""
+    with needed(ObjectStoreMissing):
+        server = ObjectStore()
+    with server:
+        yield server
 
 
 @pytest.fixture

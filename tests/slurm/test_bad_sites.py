@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from notebooks_svc.agent.slurm.commands import SlurmRefused, SlurmSilent, refusa
 from notebooks_svc.agent.slurm.engine import SlurmEngine
 from notebooks_svc.sessions.failures import CATALOGUE, failure_find
 from notebooks_svc.wire import BatchWish, TestAsk
-from tests.support.slurm import ENVIRONMENTS, INSTANCE, SlurmUp, SlurmWorld, person_new
+from tests.support.slurm import INSTANCE, SlurmWorld, person_new
 
 
 def refused(
@@ -119,45 +117,6 @@ def test_an_account_without_an_association_where_the_site_lets_the_portal_change
     engine = slurm.engine_new(accounts_command=["true"])
     refused(slurm, "no_association", engine, person=person, account="a-9401")
     refused(slurm, "no_association", engine, account="a-9401")
-
-
-@contextmanager
-def no_environment(demo: SlurmUp) -> Iterator[None]:
-    """Nothing is installed at the site."""
-    link = demo.slurm_folder / "environments"
-    link.unlink()
-    link.mkdir()
-    yield
-    link.rmdir()
-    link.symlink_to(ENVIRONMENTS)
-
-
-@contextmanager
-def no_partition(demo: SlurmUp) -> Iterator[None]:
-    """The part of the site that the resource stands for is closed."""
-    demo.box.run("scontrol", "update", "partitionname=hpc", "state=inactive")
-    yield
-    demo.box.run("scontrol", "update", "partitionname=hpc", "state=up")
-
-
-@pytest.mark.parametrize(("bad", "code"), [(no_environment, "environment_missing"), (no_partition, "partition_gone")])
-def test_what_is_bad_is_told_on_the_sessions_page_with_what_to_do_and_costs_nothing(
-    demo: SlurmUp, bad: Callable[[SlurmUp], AbstractContextManager[None]], code: str
-) -> None:
-    before = demo.allocation()
-    with bad(demo):
-        session = demo.wait_session(demo.launch_only()["id"], "failed", limit_s=40)
-    assert session["failure"] == {
-        "code": code,
-        "cause": CATALOGUE[code].cause,
-        "advice": CATALOGUE[code].advice,
-        "charged": False,
-    }
-    story = demo.api("colleague", "GET", f"/sessions/{session['id']}/log").json()["items"]
-    assert story[-1]["text"].endswith("0 credits charged.")
-    after = demo.allocation()
-    assert (after["spent"], after["available"]) == (before["spent"], before["available"])
-    demo.verify()
 
 
 def test_a_hook_that_fails_makes_no_account(slurm: SlurmWorld, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from tests.support.migrated import migrated
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,7 +43,7 @@ class Installation:
         """Make the tables, as a copy of a database that was migrated once in this run: `migrate` costs seconds each time."""
         url = self.env["COMMONS_DATABASE_URL"]
         if not url:
-            shutil.copy(_migrated_file(), self.home / "portal.sqlite3")
+            shutil.copy(migrated("default"), self.home / "portal.sqlite3")
             return
         server, name = url.rpartition("/")[0], urlsplit(url).path.removeprefix("/")
         copied = _migrated_database(server)
@@ -53,13 +55,6 @@ class Installation:
         """Start a client of the ledger (see `spender.py`); its last line of output is a JSON summary."""
         argv = [sys.executable, "-m", "tests.support.spender", json.dumps(options)]
         return subprocess.Popen(argv, cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@lru_cache(maxsize=1)
-def _migrated_file() -> Path:
-    home = Path(tempfile.mkdtemp(prefix="commons-migrated-"))
-    Installation(home).manage("migrate", "-v0")
-    return home / "portal.sqlite3"
 
 
 @lru_cache(maxsize=4)
@@ -102,6 +97,6 @@ def ledger_open(installation: Installation, **accounts: int) -> None:
     _module(installation, "prepare_ledger", json.dumps({name.replace("_", "-"): amount for name, amount in accounts.items()}))
 
 
-def ledger_ask(installation: Installation, account: str) -> dict[str, int]:
-    """An account's balances and holds, read by another process."""
-    return json.loads(_module(installation, "ask_ledger", account))
+def ledger_ask(installation: Installation, account: str, *, lapse: bool = False) -> dict[str, int]:
+    """An account's balances and holds, read by another process; with `lapse`, after holds lapsed and the books were proved."""
+    return json.loads(_module(installation, "ask_ledger", account, *(["--lapse"] if lapse else [])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import httpx
 
 from deploy.embedded.bootstrap import commons_home, notebook_environment, notebook_install, notebook_is_current
 from deploy.embedded.layout import PORTS
+from tests.support.migrated import tables_copy
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 150
@@ -35,33 +37,54 @@ def environments_ready() -> Path:
     return notebook_environment(home).parent
 
 
-def port_base_free() -> int:
+def port_base_free(*, keep: bool = False) -> int:
     """
-    A base whose ports are all free. Each worker of a parallel run looks in a range of its own, and each checkout begins
-    elsewhere in it, so that two runs at once on one machine do not meet. All lie below the ports that the system gives to
-    outgoing connections (32768 and up): one of those may take a port between this look and the start.
+    A base whose ports are all free; with `keep` this process has it to itself until `port_base_give_back`, whoever else runs
+    tests on this machine. Each worker, and each checkout, begins to look elsewhere. All lie below the ports that the system
+    gives to outgoing connections (32768 and up): one of those may take a port between this look and the start.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    start, first = 12_000 + 10_000 * (worker % 2), zlib.crc32(str(ROOT).encode()) % 20
-    for base in (start + 500 * ((first + step) % 20) for step in range(20)):
+    begin = zlib.crc32(f"{ROOT} {os.environ.get('PYTEST_XDIST_WORKER')}".encode())
+    for base in (12_000 + 500 * ((begin + step) % 40) for step in range(40)):
+        lock = os.open(f"{tempfile.gettempdir()}/commons-ports-{os.getuid()}-{base}.lock", os.O_CREAT | os.O_RDWR, 0o666)
         try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for offset in PORTS.values():
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", base + offset))
         except OSError:
+            os.close(lock)
             continue
+        if keep:
+            _kept[base] = lock
+        else:
+            os.close(lock)
         return base
     raise RuntimeError("no free ports")
 
 
-class Up:
-    """One `manage.py up`."""
+_kept: dict[int, int] = {}  # base → its lock, which the system opens when this process ends
 
-    def __init__(self, home: Path | None = None, *, options: tuple[str, ...] = (), resource: str = "commons-cpu") -> None:
-        self.own_home = home is None
+
+def port_base_give_back(base: int) -> None:
+    """Others may have it."""
+    os.close(_kept.pop(base))
+
+
+class Up:
+    """One `manage.py up`, on tables that were made before, or `from_nothing`."""
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        *,
+        options: tuple[str, ...] = (),
+        resource: str = "commons-cpu",
+        from_nothing: bool = False,
+    ) -> None:
+        self.own_home, self.from_nothing = home is None, from_nothing
         self.home = home or Path(tempfile.mkdtemp(prefix="commons-up-"))
         self.options, self.resource = options, resource
-        self.base = port_base_free()
+        self.base = port_base_free(keep=True)
         self.env = {
             **os.environ,
             "COMMONS_HOME": str(self.home),
@@ -80,6 +103,7 @@ class Up:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        port_base_give_back(self.base)
         if self.own_home:
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -91,6 +115,8 @@ class Up:
         shared = self.home / "environments"
         if not shared.exists():
             shared.symlink_to(environments_ready())
+        if not self.from_nothing:
+            tables_copy(self.home)
         began = time.monotonic()
         log = (self.home / "up.log").open("w")
         self.process = subprocess.Popen(
