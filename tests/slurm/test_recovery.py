@@ -167,6 +167,7 @@ def test_accounting_is_dead_when_a_session_ends_and_nothing_is_guessed(demo: Slu
     stop_and_check(demo, session["id"])
 
 
+@pytest.mark.timeout(CUT_S + 280)  # the suite's own limit is as long as the long cut alone
 def test_the_line_to_the_site_is_cut_sessions_go_on_and_the_books_settle(demo: SlurmUp) -> None:
     stays, ends = demo.launch(), demo.launch(minutes=1)
     with Relay(demo.base + 101) as hub, Relay(demo.base + 103) as agent:
