@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -170,9 +171,7 @@ def test_accounting_is_dead_when_a_session_ends_and_nothing_is_guessed(demo: Slu
 @pytest.mark.timeout(CUT_S + 280)  # the suite's own limit is as long as the long cut alone
 def test_the_line_to_the_site_is_cut_sessions_go_on_and_the_books_settle(demo: SlurmUp) -> None:
     stays, ends = demo.launch(), demo.launch(minutes=1)
-    with Relay(demo.base + 101) as hub, Relay(demo.base + 103) as agent:
-        code = "from allocations.catalogue.models import Site; Site.objects.update(hub_url={!r}, agent_url={!r})"
-        assert demo.manage("shell", "-c", code.format(hub.url, agent.url)).returncode == 0
+    with Relay(demo.base + 101) as hub, Relay(demo.base + 103) as agent, through(demo, hub.url, agent.url):
         hub.cut()
         agent.cut()
         time.sleep(CUT_S)
@@ -185,5 +184,15 @@ def test_the_line_to_the_site_is_cut_sessions_go_on_and_the_books_settle(demo: S
         assert abs(charged(demo, ends["id"]) - Decimal("0.1")) <= Decimal(RATE) / 3600 * 2
         answers(demo, stays["id"])
         stop_and_check(demo, stays["id"])
-        where = (f"http://127.0.0.1:{demo.base + 101}", f"http://127.0.0.1:{demo.base + 103}")
-        assert demo.manage("shell", "-c", code.format(*where)).returncode == 0
+
+
+@contextmanager
+def through(demo: SlurmUp, hub: str, agent: str) -> Iterator[None]:
+    """The portal goes to the site through these addresses, and afterwards by its own again."""
+    code = "from allocations.catalogue.models import Site; Site.objects.update(hub_url={!r}, agent_url={!r})"
+    assert demo.manage("shell", "-c", code.format(hub, agent)).returncode == 0
+    try:
+        yield
+    finally:
+        own = (f"http://127.0.0.1:{demo.base + 101}", f"http://127.0.0.1:{demo.base + 103}")
+        assert demo.manage("shell", "-c", code.format(*own)).returncode == 0
