@@ -30,10 +30,12 @@ def _tidy(demo: SlurmUp) -> Iterator[None]:
     yield
     if not all(demo.box.pids().values()):
         demo.box.up()
-    for row in demo.api("founder", "GET", "/batch-holds").json()["items"]:
-        if row["state"] != "closed":
-            demo.api("founder", "POST", f"/batch-holds/{row['id']}/close", json={"running": "cancel"})
+    left = [row["id"] for row in demo.api("founder", "GET", "/batch-holds").json()["items"] if row["state"] != "closed"]
+    for id in left:
+        demo.api("founder", "POST", f"/batch-holds/{id}/close", json={"running": "cancel"})
     demo.sessions_end()
+    for id in left:  # what it held returns only once accounting has had time to tell of everything
+        awaited(demo, id, lambda row: row["state"] == "closed", who="founder", limit_s=120)
 
 
 def opened(demo: SlurmUp, who: str = "colleague", credits: str = "5") -> dict[str, Any]:
