@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from portal.core.errors import NotAllowed
+from portal.core.errors import Malformed, NotAllowed
 from portal.core.words import text_fitting
 
 from . import selectors, services
@@ -59,10 +59,15 @@ def shut(request: HttpRequest, pk: int) -> HttpResponse:
     user: Any = request.user
     person: User = selectors.person_get_for_operator(user=user, pk=pk)
     reason, now = text_fitting(request.POST.get("reason", ""), most=500, field="reason"), timezone.now()
-    if "admit" in request.POST:
-        services.person_reactivate(user=person, reason=reason, by=user, at=now)
-        messages.success(request, f"{person} may sign in again.")
-    else:
-        services.person_shut_out(user=person, reason=reason, by=user, at=now)
-        messages.success(request, f"{person} is shut out. What they run is being stopped; files stay with their team.")
+    try:
+        if "admit" in request.POST:
+            services.person_reactivate(user=person, reason=reason, by=user, at=now)
+            messages.success(request, f"{person} may sign in again.")
+        else:
+            services.person_shut_out(user=person, reason=reason, by=user, at=now)
+            messages.success(request, f"{person} is shut out. What they run is being stopped; files stay with their team.")
+    except Malformed as refusal:
+        if reason:
+            raise  # what was written comes back with the refusal
+        messages.error(request, refusal.message)
     return redirect("people_one", pk=pk)

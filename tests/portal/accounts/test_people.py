@@ -91,7 +91,9 @@ def test_who_is_shut_out_is_out_at_once_and_may_come_back(operator: User, asha: 
     bearer = {"Authorization": f"Bearer {token}"}
     program = Client(headers={"host": settings.PORTAL_HOST})
     assert (inside.get("/me/").status_code, program.get("/api/v1/me", headers=bearer).status_code) == (200, 200)
-    client.post(f"/people/{asha.pk}/shut/", {"reason": " "})
+    again = client.post(f"/people/{asha.pk}/shut/", {"reason": " "}, follow=True).content.decode()
+    assert "Say why" in again
+    assert 'name="reason"' in again  # on the page where it can be said
     assert User.objects.get(pk=asha.pk).is_active  # not without a reason
     client.post(f"/people/{asha.pk}/shut/", {"reason": "Left the programme."})
     assert inside.get("/me/").status_code == 302
