@@ -121,7 +121,7 @@ class Simulator:
                 self.at(away + dice.uniform(10, 400), lambda name=name: setattr(site, name, True))
         for _ in range(3):
             self.at(dice.uniform(0, 3500), site.restart_hub)
-        for begin in [dice.uniform(50, 2500) for _ in range(8)]:  # those that touch an earlier one are refused
+        for begin in [dice.uniform(50, 2500) for _ in range(3)]:  # those that touch an earlier one are refused
             self.at(begin + dice.uniform(400, 2000), lambda begin=begin: self.outage(begin, dice.uniform(20, 300)))
         while self.queue:
             moment, _, action = heapq.heappop(self.queue)
@@ -182,7 +182,7 @@ class Simulator:
         world.site.boot_takes_s = None if dice.random() < 0.05 else dice.uniform(1, 90)
         session = world.launch(minutes=dice.choice([1, 2, 5, 15, 40]), user=world.founder)
         life = self.sessions[session.pk] = {"extensions": 0}
-        if dice.random() < 0.5:
+        if dice.random() < 0.4:
             self.at(self.clock + dice.uniform(20, 400), lambda: self.cluster(session))
         if dice.random() < 0.2:
             self.at(self.clock + dice.uniform(5, 200), lambda: self.make_late(session.pk))
