@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.growing_race import EACH, ENDED, LEFT, PRESSES
-from tests.support.installation import ROOT, Installation
+from tests.support.installation import Installation, raced
 from tests.support.postgres import PostgresServer
 
 
 def race(installation: Installation) -> dict[str, Any]:
     """See `tests.support.growing_race`."""
-    installation.manage("migrate", "-v0")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.growing_race"],
-        cwd=ROOT,
-        env=installation.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert installation.manage("ledger_verify", "--chain", check=False).returncode == 0
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return raced(installation, "growing_race")
 
 
 def check(found: dict[str, Any]) -> None:

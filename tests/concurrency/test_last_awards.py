@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.installation import ROOT, Installation
+from tests.support.installation import Installation, raced
 from tests.support.postgres import PostgresServer
 
 
 def race(installation: Installation) -> dict[str, object]:
     """Six applications of 200 credits, a pool of 1,000, twelve decisions at once."""
-    installation.manage("migrate", "-v0")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.award_race"],
-        cwd=ROOT,
-        env=installation.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert installation.manage("ledger_verify", "--chain", check=False).returncode == 0
-    return json.loads(done.stdout.splitlines()[-1])
+    return raced(installation, "award_race")
 
 
 def check(found: dict[str, object]) -> None:

@@ -100,3 +100,11 @@ def ledger_open(installation: Installation, **accounts: int) -> None:
 def ledger_ask(installation: Installation, account: str, *, lapse: bool = False) -> dict[str, int]:
     """An account's balances and holds, read by another process; with `lapse`, after holds lapsed and the books were proved."""
     return json.loads(_module(installation, "ask_ledger", account, *(["--lapse"] if lapse else [])))
+
+
+def raced(installation: Installation, module: str) -> dict[str, Any]:
+    """What a race of `tests.support` came to, on tables of its own; its books are proved before anything is said of it."""
+    installation.migrate()
+    out = _module(installation, module)
+    installation.manage("ledger_verify", "--chain")
+    return json.loads(out.splitlines()[-1])
